@@ -1,0 +1,83 @@
+"""`scripts/replay`: run every vector of some files and count the cases that differ."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from consensus.replay import KINDS, kind_of, replay
+from consensus.replay.difference import Case
+
+
+class Malformed(Exception):
+    """A file or line that is no vector; the message says which and why."""
+
+
+def cases(source: str) -> Iterator[tuple[str, Case]]:
+    """The cases of a file (`-` is standard input), each with a label `file:line`."""
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        raise Malformed(f"{source}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise Malformed(
+            f"{source}: not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        label = f"{source}:{number}"
+        try:
+            case = json.loads(line)
+        except ValueError as error:
+            raise Malformed(
+                f"{label}: not JSON ({error}); a vector file has one JSON object a line"
+            ) from None
+        if not isinstance(case, dict) or kind_of(case) not in KINDS:
+            kind = kind_of(case) if isinstance(case, dict) else type(case).__name__
+            raise Malformed(
+                f"{label}: no checker for kind {kind!r}; known: {', '.join(sorted(KINDS))}"
+            )
+        yield label, case
+
+
+def name_of(case: Case) -> str:
+    """What a reader calls the case: its recorded name, id or note, else nothing."""
+    inner = case.get("in")
+    for holder in (case, inner if isinstance(inner, dict) else {}):
+        for key in ("id", "name", "note"):
+            if holder.get(key):
+                return f" ({holder[key]})"
+    return ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Replay the named files; 0 when nothing differs, 1 when something does, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="scripts/replay", description=__doc__)
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="vector file, one JSON object a line; - for stdin"
+    )
+    parser.add_argument("--engine", choices=("reference", "numpy"), default="reference")
+    args = parser.parse_args(argv)
+
+    total = mismatches = 0
+    try:
+        for source in args.files:
+            for label, case in cases(source):
+                total += 1
+                first = next(iter(replay(case, args.engine)), None)
+                if first is not None:
+                    mismatches += 1
+                    print(f"{label}{name_of(case)}: {first}")
+    except Malformed as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{total} cases, {mismatches} mismatches")
+    return 1 if mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
