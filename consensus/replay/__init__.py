@@ -14,7 +14,6 @@ To add a family: write the module and name it in `FAMILIES`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from consensus.replay import yuma
 from consensus.replay.difference import Case, Difference, Engine, compare, integers
