@@ -1,1 +1,1 @@
-"""Pure mathematics of the network: integers in, integers out; no clock, socket, disk or float."""
+"""See docs/design.md for what lives in this package."""

@@ -1,0 +1,1 @@
+"""Ganglion: a Bittensor-style network in one readable package; this part is the SDK."""
