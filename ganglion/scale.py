@@ -55,7 +55,6 @@ from ganglion.scale_composite import (
     vec_codec,
 )
 
-
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
@@ -98,9 +97,13 @@ class PackedOf:
 
 @dataclass(frozen=True)
 class OpaqueOf:
-    """Marks bytes that are already the encoding of some type."""
+    """Marks bytes that are already the encoding of some type.
+
+    With `whole`, decoding takes all that is left without looking: for a storage value only.
+    """
 
     of: Any
+    whole: bool = False
 
 
 class _Compact:
@@ -172,7 +175,7 @@ def variant(index: int, name: str | None = None) -> Callable[[C], C]:
 
     def mark(cls: C) -> C:
         made: Any = dataclass(frozen=True, slots=True)(cls)
-        parent = cls.__mro__[1]
+        parent: Any = cls.__mro__[1]
         table = parent.__dict__.get("VARIANTS")
         if table is None:
             table = {}
@@ -191,7 +194,8 @@ def scale_type(path: str) -> Callable[[C], C]:
     """Record the type path under which metadata shows a class, e.g. `frame_system::Phase`."""
 
     def mark(cls: C) -> C:
-        cls.scale_path = path
+        target: Any = cls
+        target.scale_path = path
         return cls
 
     return mark
@@ -291,6 +295,10 @@ def _packed(mark: PackedOf) -> Codec[bytes]:
     return Codec(name, encode, read)
 
 
+def _read_rest(data: bytes, at: int) -> tuple[bytes, int]:
+    return data[at:], len(data)
+
+
 def _opaque(tp: Any) -> Codec[bytes]:
     inner: Codec[Any] | None = None
 
@@ -348,8 +356,8 @@ def _annotated(args: tuple[Any, ...]) -> Codec[Any]:
                 return array_codec(codec(get_args(args[0])[0]), size)
             case PackedOf():
                 return _packed(mark)
-            case OpaqueOf(of):
-                return _opaque(of)
+            case OpaqueOf(of, whole):
+                return Codec("opaque", bytes, _read_rest) if whole else _opaque(of)
             case _Compact():
                 return _compact_of(args[0])
             case _Result():
@@ -357,7 +365,9 @@ def _annotated(args: tuple[Any, ...]) -> Codec[Any]:
     return codec(args[0])
 
 
-def _compact_of(tp: Any) -> Codec[int]:
+def _compact_of(tp: Any) -> Codec[Any]:
+    if tp is type(None):  # Compact<()> takes no bytes
+        return _SIMPLE[tp]
     width = codec(tp).size
     if width is None:
         raise TypeError(f"Compact wants an integer type, not {tp!r}")

@@ -1,0 +1,1 @@
+"""SubtensorModule: one on-chain pallet assembled from many modules."""

@@ -1,0 +1,1 @@
+"""The pallet framework: declarations in, codec, storage, dispatch and metadata out."""

@@ -1,0 +1,53 @@
+"""Who calls: the origin, and the annotations by which a call says whom it admits.
+
+`who: Signed` gives the account; `origin: Root` gives None; `who: SignedOrRoot` gives the
+account or None for root; `Unsigned` admits inherents and unsigned extrinsics; `AnyOrigin`
+hands the origin itself over, for calls that dispatch other calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from ganglion.units import AccountId
+
+Kind = Literal["signed", "root", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`who` is set for signed origins only."""
+
+    kind: Kind
+    who: AccountId | None = None
+    filtered: frozenset[tuple[int, int]] | None = None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether no account stands behind it and everything is allowed."""
+        return self.kind == "root"
+
+
+ROOT = Origin("root")
+NONE = Origin("none")
+
+
+def signed(who: AccountId) -> Origin:
+    """The origin of an extrinsic that `who` signed."""
+    return Origin("signed", who)
+
+
+class Admit:
+    """Marks the origin parameter of a call; `kinds` are the origins it admits."""
+
+    def __init__(self, *kinds: Kind, whole: bool = False) -> None:
+        self.kinds = frozenset(kinds)
+        self.whole = whole
+
+
+Signed = Annotated[AccountId, Admit("signed")]
+Root = Annotated[None, Admit("root")]
+SignedOrRoot = Annotated[AccountId | None, Admit("signed", "root")]
+Unsigned = Annotated[None, Admit("none")]
+AnyOrigin = Annotated[Origin, Admit("signed", "root", "none", whole=True)]

@@ -1,0 +1,153 @@
+"""The runtime: pallets at their indices, and the call and event types they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from chain.runtime.apis import Api
+from chain.runtime.call import RuntimeCall
+from chain.runtime.extension import Extension
+from chain.runtime.pallet import Call, Pallet
+from chain.runtime.state import State
+from chain.runtime.storage import Item
+from chain.runtime.types import RuntimeEvent
+from ganglion.scale import MAX_DEPTH, Codec, DecodeError, alias_codec, codec
+
+
+@dataclass(frozen=True)
+class RuntimeVersion:
+    """What state_getRuntimeVersion answers. Every change of metadata raises `spec_version`."""
+
+    spec_version: int
+    spec_name: str = "node-subtensor"
+    impl_name: str = "node-subtensor"
+    authoring_version: int = 1
+    impl_version: int = 1
+    transaction_version: int = 1
+    system_version: int = 1
+    apis: tuple[tuple[bytes, int], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON-RPC form."""
+        return {
+            "specName": self.spec_name,
+            "implName": self.impl_name,
+            "authoringVersion": self.authoring_version,
+            "specVersion": self.spec_version,
+            "implVersion": self.impl_version,
+            "apis": [["0x" + name.hex(), version] for name, version in self.apis],
+            "transactionVersion": self.transaction_version,
+            "systemVersion": self.system_version,
+            "stateVersion": self.system_version,
+        }
+
+
+class CallTable:
+    """Encodes and decodes calls of every pallet in the runtime that was placed last.
+
+    A process runs one runtime. Pallets whose calls hold other calls compile their codecs
+    before the runtime exists, so the table is bound late.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[tuple[int, int], Call] = {}
+        self.depth = 0
+
+    def bind(self, pallets: dict[int, Pallet]) -> None:
+        """Take the calls of these pallets."""
+        self.calls = {(i, c.index): c for i, p in pallets.items() for c in p.calls.values()}
+
+    def entry(self, call: RuntimeCall) -> Call:
+        """The declaration behind a call; KeyError when the runtime has none."""
+        return self.calls[call.pallet, call.index]
+
+    def encode(self, call: RuntimeCall) -> bytes:
+        """Pallet index, call index, arguments."""
+        out = bytes((call.pallet, call.index))
+        for part, value in zip(self.entry(call).codecs, call.args, strict=True):
+            out += part.encode(value)
+        return out
+
+    def read(self, data: bytes, at: int) -> tuple[RuntimeCall, int]:
+        """Decode one call; DecodeError for an unknown one or for calls nested too deep."""
+        if at + 2 > len(data):
+            raise DecodeError("call: the data ends before it")
+        pallet, index = data[at], data[at + 1]
+        entry = self.calls.get((pallet, index))
+        if entry is None:
+            raise DecodeError(f"call: pallet {pallet} has no call {index}")
+        if self.depth >= MAX_DEPTH:
+            raise DecodeError(f"call: nested deeper than {MAX_DEPTH}")
+        self.depth += 1
+        try:
+            args, at = [], at + 2
+            for part in entry.codecs:
+                value, at = part.read(data, at)
+                args.append(value)
+        finally:
+            self.depth -= 1
+        return RuntimeCall(pallet, index, tuple(args)), at
+
+
+CALLS = CallTable()
+alias_codec(RuntimeCall, Codec("RuntimeCall", CALLS.encode, CALLS.read))
+
+
+def encode_event(event: Any) -> bytes:
+    """Pallet index, event index, fields."""
+    head = bytes((event.__pallet_index__, event.__scale_event__))
+    made: Any = type(event)
+    out: bytes = codec(made).encode(event)
+    return head + out
+
+
+def _no_event(data: bytes, at: int) -> tuple[Any, int]:
+    raise DecodeError("events are written by the runtime and never read back by it")
+
+
+alias_codec(RuntimeEvent, Codec("RuntimeEvent", encode_event, _no_event))
+
+
+def api_id(name: str) -> bytes:
+    """The 8-byte id of a runtime API."""
+    return blake2b(name.encode(), digest_size=8).digest()
+
+
+@dataclass
+class Runtime:
+    """One table: what the chain is made of."""
+
+    version: RuntimeVersion
+    pallets: dict[int, Pallet]
+    extensions: tuple[Extension, ...] = ()
+    apis: tuple[Api, ...] = ()
+    by_prefix: dict[bytes, Item] = field(default_factory=dict)
+    by_name: dict[str, Pallet] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.pallets = dict(sorted(self.pallets.items()))
+        for index, pallet in self.pallets.items():
+            pallet.place(index)
+            self.by_name[pallet.name] = pallet
+            for item in pallet.items.values():
+                self.by_prefix[item.prefix] = item
+        CALLS.bind(self.pallets)
+        self.methods = {m.full_name: m for api in self.apis for m in api.methods}
+        listed = tuple((api_id(a.name), a.version) for a in self.apis)
+        self.version = RuntimeVersion(**{**vars(self.version), "apis": listed})
+
+    def hooks(self, name: str) -> list[Callable[[State, int], None]]:
+        """Hooks of all pallets, in the order of their indices."""
+        return [fn for p in self.pallets.values() for fn in p.hooks[name]]
+
+    def call(self, pallet: str, name: str, *args: Any) -> RuntimeCall:
+        """Build a call by names; KeyError when the runtime has none."""
+        found = self.by_name[pallet]
+        entry = found.call_named(name)
+        if len(args) != len(entry.params):
+            names = ", ".join(n for n, _ in entry.params)
+            raise TypeError(f"{pallet}.{name} takes ({names})")
+        return RuntimeCall(found.index, entry.index, args)

@@ -1,0 +1,339 @@
+"""The state a pallet sees: a dict from `(declaration, *keys)` to decoded, frozen values.
+
+A hit is a plain dict lookup. A miss asks the parent state, or decodes once from the backend.
+Writes go into an undo journal, so that a dispatch that fails leaves nothing behind, and into
+`dirty`, which becomes raw changes once per block. Presence is tracked apart from values: a
+cached default is not an entry, and upstream's state root depends on the difference.
+
+States stack: `s.child()` reads through and keeps its writes to itself until `absorb`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, overload
+
+from chain.runtime.storage import Item, Map, Value
+from ganglion.scale import DecodeError
+
+Ks = TypeVarTuple("Ks")
+V = TypeVar("V")
+K = TypeVar("K")
+
+MISSING: Any = object()
+Mark = tuple[int, int, int]
+
+
+class Backend(Protocol):
+    """Committed raw state."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value under a raw key, or None."""
+
+    def keys(self, prefix: bytes, start: bytes | None = None) -> Iterable[bytes]:
+        """Raw keys under a prefix, ascending, strictly after `start`."""
+
+
+class DictBackend(dict[bytes, bytes]):
+    """A backend in memory, for tests, genesis and replays."""
+
+    def keys(self, prefix: bytes = b"", start: bytes | None = None) -> Any:
+        """Raw keys under a prefix, ascending, strictly after `start`."""
+        found = sorted(k for k in dict.keys(self) if k.startswith(prefix))
+        return found if start is None else found[bisect_left(found, start + b"\0") :]
+
+    def apply(self, changes: dict[bytes, bytes | None]) -> None:
+        """Write a block's changes."""
+        for key, value in changes.items():
+            if value is None:
+                self.pop(key, None)
+            else:
+                self[key] = value
+
+
+class _State(dict[Any, Any]):
+    __slots__ = (
+        "absent",
+        "backend",
+        "dirty",
+        "events",
+        "index",
+        "journal",
+        "logs",
+        "parent",
+        "raw",
+    )
+
+    def __init__(self, backend: Backend, parent: _State | None = None) -> None:
+        self.backend = backend
+        self.parent = parent
+        self.journal: list[tuple[Any, Any, bool]] = []
+        self.absent: set[Any] = set()
+        self.dirty: dict[Item, set[Any]] = {}
+        self.raw: dict[bytes, bytes | None] = {}
+        self.events: list[Any] = []
+        self.logs: list[Any] = []
+        self.index: dict[Any, tuple[Any, ...]] = {}
+
+    def __missing__(self, ref: Any) -> Any:
+        parent = self.parent
+        if parent is not None:
+            value = parent[ref]
+            if ref in parent.absent:
+                self.absent.add(ref)
+        else:
+            item = ref[0] if type(ref) is tuple else ref
+            raw = self.backend.get(item.key_of(ref))
+            if raw is None:
+                value = item.default
+                self.absent.add(ref)
+            else:
+                value = item.codec.decode(raw)
+        dict.__setitem__(self, ref, value)
+        return value
+
+    def __contains__(self, ref: Any) -> bool:
+        self[ref]
+        return ref not in self.absent
+
+    def __setitem__(self, ref: Any, value: Any) -> None:
+        absent = self.absent
+        gone = ref in absent
+        self.journal.append((ref, dict.get(self, ref, MISSING), gone))
+        dict.__setitem__(self, ref, value)
+        item = ref[0] if type(ref) is tuple else ref
+        written = self.dirty.get(item)
+        if written is None:
+            self.dirty[item] = {ref}
+        else:
+            written.add(ref)
+        if value is None and item.optional:
+            if not gone:
+                absent.add(ref)
+        elif gone:
+            absent.discard(ref)
+
+    def __delitem__(self, ref: Any) -> None:
+        self[ref]
+        item = ref[0] if type(ref) is tuple else ref
+        self.journal.append((ref, dict.get(self, ref, MISSING), ref in self.absent))
+        dict.__setitem__(self, ref, item.default)
+        self.dirty.setdefault(item, set()).add(ref)
+        self.absent.add(ref)
+
+    # -- raw keys ---------------------------------------------------------------------------
+
+    def raw_get(self, key: bytes) -> bytes | None:
+        """A raw key that belongs to no declared item."""
+        state: _State | None = self
+        while state is not None:
+            if key in state.raw:
+                return state.raw[key]
+            state = state.parent
+        return self.backend.get(key)
+
+    def raw_set(self, key: bytes, value: bytes | None) -> None:
+        """Write a raw key that belongs to no declared item; journalled like the rest."""
+        self.journal.append((key, self.raw.get(key, MISSING), False))
+        self.raw[key] = value
+
+    # -- iteration --------------------------------------------------------------------------
+
+    def keys_of(self, item: Item, *first: Any) -> tuple[Any, ...]:
+        """References of all entries under the first few keys, in the order of their raw keys."""
+        base = self._base_keys(item, first)
+        dirty = self.dirty.get(item)
+        if not dirty:
+            return base
+        width = len(first) + 1
+        touched = [r for r in dirty if type(r) is tuple and r[1:width] == first]
+        if not touched:
+            return base
+        absent = self.absent
+        gone = {r for r in touched if r in absent}
+        known = set(base)
+        added = [r for r in touched if r not in absent and r not in known]
+        if not gone and not added:
+            return base
+        merged = [r for r in base if r not in gone] + added
+        if added:
+            merged.sort(key=item.key_of)
+        return tuple(merged)
+
+    def _base_keys(self, item: Item, first: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.parent is not None:
+            return self.parent.keys_of(item, *first)
+        cached = self.index.get((item, first))
+        if cached is None:
+            prefix = item.prefix_of(*first)
+            cached = tuple(item.ref_of(k) for k in self.backend.keys(prefix))
+            self.index[item, first] = cached
+        return cached
+
+    # -- layers -----------------------------------------------------------------------------
+
+    def child(self) -> _State:
+        """A state on top of this one; this one must not change while the child lives."""
+        return _State(self.backend, self)
+
+    def mark(self) -> Mark:
+        """A point to roll back to."""
+        return len(self.journal), len(self.events), len(self.logs)
+
+    def rollback(self, mark: Mark) -> None:
+        """Undo every write, event and digest log since `mark`."""
+        journal, events, logs = mark
+        absent = self.absent
+        while len(self.journal) > journal:
+            ref, old, gone = self.journal.pop()
+            if type(ref) is bytes:
+                if old is MISSING:
+                    del self.raw[ref]
+                else:
+                    self.raw[ref] = old
+                continue
+            if old is MISSING:
+                dict.pop(self, ref, None)
+                item = ref[0] if type(ref) is tuple else ref
+                self.dirty[item].discard(ref)
+            else:
+                dict.__setitem__(self, ref, old)
+            (absent.add if gone else absent.discard)(ref)
+        del self.events[events:]
+        del self.logs[logs:]
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """Raw keys and values written since the last `absorb` or creation; None deletes."""
+        out: dict[bytes, bytes | None] = dict(self.raw)
+        for item, refs in self.dirty.items():
+            encode, key_of = item.codec.encode, item.key_of
+            for ref in refs:
+                value = dict.get(self, ref, MISSING)
+                if value is not MISSING:
+                    out[key_of(ref)] = None if ref in self.absent else encode(value)
+        return out
+
+    def absorb(self, child: _State) -> None:
+        """Take over the writes of a child whose changes have been committed to the backend."""
+        for item, refs in child.dirty.items():
+            for ref in refs:
+                value = dict.get(child, ref, MISSING)
+                if value is MISSING:
+                    continue
+                was = dict.__contains__(self, ref) and ref not in self.absent
+                dict.__setitem__(self, ref, value)
+                if ref in child.absent:
+                    self.absent.add(ref)
+                    appeared = was
+                else:
+                    self.absent.discard(ref)
+                    appeared = not was
+                if appeared and self.index:
+                    self._forget_index(item)
+        if len(self) > 1 << 20:
+            self.clear()
+            self.absent.clear()
+
+    def _forget_index(self, item: Item) -> None:
+        for entry in [e for e in self.index if e[0] is item]:
+            del self.index[entry]
+
+    def emit(self, event: object) -> None:
+        """Record an event of the running block."""
+        self.events.append(event)
+
+
+if TYPE_CHECKING:
+
+    class State:
+        """See the module's docstring."""
+
+        backend: Backend
+        parent: State | None
+        absent: set[Any]
+        dirty: dict[Item, set[Any]]
+        events: list[Any]
+        logs: list[Any]
+        journal: list[Any]
+
+        def __init__(self, backend: Backend, parent: State | None = None) -> None: ...
+        @overload
+        def __getitem__(self, ref: Value[V]) -> V: ...
+        @overload
+        def __getitem__(self, ref: tuple[Map[*Ks, V], *Ks]) -> V: ...
+        def __getitem__(self, ref: Any) -> Any: ...
+        @overload
+        def __setitem__(self, ref: Value[V], value: V) -> None: ...
+        @overload
+        def __setitem__(self, ref: tuple[Map[*Ks, V], *Ks], value: V) -> None: ...
+        def __setitem__(self, ref: Any, value: Any) -> None: ...
+        def __contains__(self, ref: object) -> bool: ...
+        def __delitem__(self, ref: object) -> None: ...
+        def emit(self, event: object) -> None: ...
+        def mark(self) -> Mark: ...
+        def rollback(self, mark: Mark) -> None: ...
+        def changes(self) -> dict[bytes, bytes | None]: ...
+        def child(self) -> State: ...
+        def absorb(self, child: State) -> None: ...
+        def raw_get(self, key: bytes) -> bytes | None: ...
+        def raw_set(self, key: bytes, value: bytes | None) -> None: ...
+        def keys_of(self, item: Item, *first: Any) -> tuple[Any, ...]: ...
+
+else:
+    State = _State
+
+
+def iter_keys(s: State, item: Item, *first: Any) -> Iterator[Any]:
+    """The remaining key (or tuple of keys) of every entry under the first few keys.
+
+    The order is that of the raw keys, as upstream iterates. Writing while iterating is safe:
+    the keys are taken at the start.
+    """
+    width = len(first) + 1
+    for ref in s.keys_of(item, *first):
+        rest = ref[width:]
+        yield rest[0] if len(rest) == 1 else rest
+
+
+def iter_items(s: State, item: Item, *first: Any) -> Iterator[tuple[Any, Any]]:
+    """Like `iter_keys`, with the value of each entry."""
+    width = len(first) + 1
+    for ref in s.keys_of(item, *first):
+        rest = ref[width:]
+        yield (rest[0] if len(rest) == 1 else rest), s[ref]
+
+
+def clear_prefix(s: State, item: Item, *first: Any, limit: int | None = None) -> int:
+    """Delete entries under the first few keys, in raw key order; returns how many."""
+    refs = s.keys_of(item, *first)[:limit]
+    for ref in refs:
+        del s[ref]
+    return len(refs)
+
+
+def take(s: State, ref: Any) -> Any:
+    """Read and delete (upstream's `take`)."""
+    value = s[ref]
+    del s[ref]
+    return value
+
+
+def write_raw(s: State, items: dict[bytes, Item], key: bytes, value: bytes | None) -> None:
+    """Write a raw key so that typed reads see it.
+
+    `items` maps the 32-byte prefix to the declaration. Raises DecodeError when the key lies
+    under a declared item but key or value is no encoding of its types.
+    """
+    item = items.get(key[:32])
+    if item is None:
+        s.raw_set(key, value)
+        return
+    ref = item.ref_of(key)
+    if value is None:
+        del s[ref]
+        return
+    decoded = item.codec.decode(value)
+    if item.codec.encode(decoded) != value:
+        raise DecodeError(f"{item!r}: the value is not in its shortest encoding")
+    s[ref] = decoded
