@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from consensus.replay import KINDS, kind_of, replay
-from consensus.replay.difference import Case
+from consensus.replay.difference import Case, Difference, Engine
 
 
 class Malformed(Exception):
@@ -54,6 +55,17 @@ def name_of(case: Case) -> str:
     return ""
 
 
+def first_difference(label: str, case: Case, engine: Engine) -> Difference | None:
+    """The first difference of a case, None for none."""
+    try:
+        return next(iter(replay(case, engine)), None)
+    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise Malformed(
+            f"{label}: not a complete vector of kind {kind_of(case)!r} ({what})"
+        ) from error
+
+
 def main(argv: list[str] | None = None) -> int:
     """Replay the named files; 0 when nothing differs, 1 when something does, 2 on bad input."""
     parser = argparse.ArgumentParser(prog="scripts/replay", description=__doc__)
@@ -68,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         for source in args.files:
             for label, case in cases(source):
                 total += 1
-                first = next(iter(replay(case, args.engine)), None)
+                first = first_difference(label, case, args.engine)
                 if first is not None:
                     mismatches += 1
                     print(f"{label}{name_of(case)}: {first}")

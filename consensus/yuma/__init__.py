@@ -1,0 +1,1 @@
+"""Yuma consensus: from weights, stakes and bonds to who is paid what."""
