@@ -52,7 +52,7 @@ def decode_row(row: bytes) -> Pairs:
 
 def encode_row(pairs: Iterable[Sequence[int]]) -> bytes:
     """The stored form of (uid, value) pairs, in the given order."""
-    flat = [x for pair in pairs for x in pair]
+    flat = [x for uid, value in pairs for x in (uid, value)]
     return compact(len(flat) // 2) + struct.pack(f"<{len(flat)}H", *flat)
 
 
