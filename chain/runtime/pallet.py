@@ -195,9 +195,9 @@ def _collect(pallet: Pallet, module: Any) -> None:
         kind = get_origin(tp)
         if kind in (Value, Map):
             item = getattr(module, name)
-            seal_item(item, pallet.name, name, tp)
+            seal_item(item, pallet.name, name.rstrip("_"), tp)
             item.doc = docs.get(name, "")
-            pallet.items[name] = item
+            pallet.items[item.name] = item
         elif kind is Constant:
             _seal_constant(pallet, name, getattr(module, name), get_args(tp)[0], docs)
     for name, obj in list(vars(module).items()):
@@ -208,10 +208,10 @@ def _collect(pallet: Pallet, module: Any) -> None:
 def _seal_constant(
     pallet: Pallet, name: str, entry: Constant[Any], tp: Any, docs: dict[str, str]
 ) -> None:
-    entry.name, entry.type, entry.doc = name, tp, docs.get(name, "")
+    entry.name, entry.type, entry.doc = name.rstrip("_"), tp, docs.get(name, "")
     entry.codec = codec(tp)
     entry.codec.encode(entry.value)
-    pallet.constants[name] = entry
+    pallet.constants[entry.name] = entry
 
 
 def _collect_object(pallet: Pallet, name: str, obj: Any) -> None:

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, overload
 
-from chain.runtime.storage import Item, Map, Value
+from chain.runtime.storage import ITEMS, Item, Map, Value
 from ganglion.scale import DecodeError
 
 Ks = TypeVarTuple("Ks")
@@ -137,6 +137,47 @@ class _State(dict[Any, Any]):
         """Write a raw key that belongs to no declared item; journalled like the rest."""
         self.journal.append((key, self.raw.get(key, MISSING), False))
         self.raw[key] = value
+
+    def write_raw(self, key: bytes, value: bytes | None) -> None:
+        """Write a raw key (None deletes) so that typed reads see it.
+
+        Raises DecodeError when the key lies under a declared item but key or value is no
+        encoding of its types.
+        """
+        item = ITEMS.get(key[:32])
+        if item is None:
+            self.raw_set(key, value)
+            return
+        ref = item.ref_of(key)
+        if value is None:
+            del self[ref]
+            return
+        decoded = item.codec.decode(value)
+        if item.codec.encode(decoded) != value:
+            raise DecodeError(f"{item!r}: the value is not in its shortest encoding")
+        self[ref] = decoded
+
+    def read_raw(self, key: bytes) -> bytes | None:
+        """The encoded value under any raw key, with all writes of this state applied."""
+        item = ITEMS.get(key[:32])
+        if item is None:
+            return self.raw_get(key)
+        ref = item.ref_of(key)
+        return item.codec.encode(self[ref]) if ref in self else None
+
+    def raw_keys(self, prefix: bytes) -> list[bytes]:
+        """All raw keys under a prefix, ascending, with all writes of this state applied."""
+        found = set(self.backend.keys(prefix))
+        layers = []
+        state: _State | None = self
+        while state is not None:
+            layers.append(state)
+            state = state.parent
+        for layer in reversed(layers):
+            for key, value in layer.changes().items():
+                if key.startswith(prefix):
+                    (found.discard if value is None else found.add)(key)
+        return sorted(found)
 
     # -- iteration --------------------------------------------------------------------------
 
@@ -277,6 +318,9 @@ if TYPE_CHECKING:
         def child(self) -> State: ...
         def absorb(self, child: State) -> None: ...
         def raw_get(self, key: bytes) -> bytes | None: ...
+        def write_raw(self, key: bytes, value: bytes | None) -> None: ...
+        def read_raw(self, key: bytes) -> bytes | None: ...
+        def raw_keys(self, prefix: bytes) -> list[bytes]: ...
         def raw_set(self, key: bytes, value: bytes | None) -> None: ...
         def keys_of(self, item: Item, *first: Any) -> tuple[Any, ...]: ...
 
@@ -317,23 +361,3 @@ def take(s: State, ref: Any) -> Any:
     value = s[ref]
     del s[ref]
     return value
-
-
-def write_raw(s: State, items: dict[bytes, Item], key: bytes, value: bytes | None) -> None:
-    """Write a raw key so that typed reads see it.
-
-    `items` maps the 32-byte prefix to the declaration. Raises DecodeError when the key lies
-    under a declared item but key or value is no encoding of its types.
-    """
-    item = items.get(key[:32])
-    if item is None:
-        s.raw_set(key, value)
-        return
-    ref = item.ref_of(key)
-    if value is None:
-        del s[ref]
-        return
-    decoded = item.codec.decode(value)
-    if item.codec.encode(decoded) != value:
-        raise DecodeError(f"{item!r}: the value is not in its shortest encoding")
-    s[ref] = decoded

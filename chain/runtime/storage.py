@@ -9,7 +9,6 @@ and its default, and is itself the first part of a reference into `State`: `s[Te
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
 from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar, TypeVarTuple, Union, get_args, get_origin
 
@@ -26,6 +25,9 @@ Twox = Annotated[T, hashing.TWOX_64_CONCAT]
 Blake2 = Annotated[T, hashing.BLAKE2_128_CONCAT]
 
 _KEY_CACHE = 1 << 16
+
+ITEMS: dict[bytes, Item] = {}
+"""Every sealed declaration by its 32-byte prefix; constant once the pallets are imported."""
 
 
 class Item:
@@ -153,6 +155,7 @@ def seal_item(item: Item, pallet: str, name: str, annotation: Any) -> None:
     """Bind a declaration to its pallet, in place so that earlier imports stay valid."""
     item.__class__ = get_origin(annotation)
     item.bind(pallet, name, get_args(annotation))
+    ITEMS[item.prefix] = item
 
 
 def _without_hasher(key: Any) -> Any:
@@ -161,6 +164,3 @@ def _without_hasher(key: Any) -> Any:
     for mark in rest:
         inner = Annotated[inner, mark]
     return inner
-
-
-KeyFilter = Callable[[Any], bool]
