@@ -1,0 +1,1 @@
+"""JSON-RPC: what every client of the chain talks to. One port, HTTP and WebSocket."""

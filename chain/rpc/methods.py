@@ -1,0 +1,146 @@
+"""The table of RPC methods and how a Python function becomes one.
+
+    methods = MethodTable()
+
+    @methods.rpc("state_getStorage", "state_getStorageAt")
+    def get_storage(node: Node, key: HexBytes, at: BlockHash | None = None) -> str | None: ...
+
+The first name is the method's own, the others are aliases. A returned `Json` is sent as it is;
+anything else is encoded. `blocking` methods run on the reader thread, all others on the event
+loop. `rpc_methods` lists exactly what the node's merged table holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from chain.rpc.errors import METHOD_NOT_FOUND, RpcError
+from chain.rpc.params import binder
+from chain.rpc.session import Session
+
+
+class Json(bytes):
+    """A result that is JSON already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One entry: `call(context, session, params)` answers JSON or raises RpcError."""
+
+    name: str
+    call: Callable[[Any, Session | None, Any], bytes]
+    doc: str
+    blocking: bool = False
+    unsafe: bool = False
+    coroutine: Callable[[Any, Session | None, Any], Any] | None = None
+
+
+def encode(result: Any) -> bytes:
+    return result if type(result) is Json else orjson.dumps(result)
+
+
+class MethodTable:
+    """Methods by name, in the order of their declaration."""
+
+    def __init__(self, tables: Iterable[MethodTable] = ()) -> None:
+        self.methods: dict[str, Method] = {}
+        for table in tables:
+            for method in table.methods.values():
+                self._add(method)
+
+    def _add(self, method: Method) -> None:
+        if method.name in self.methods:
+            raise ValueError(f"two RPC methods are called {method.name}")
+        self.methods[method.name] = method
+
+    def rpc(
+        self, *names: str, blocking: bool = False, unsafe: bool = False
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a method: its first parameter is the context, the others are the caller's."""
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            bind = binder(function, skip=1)
+
+            def call(context: Any, _session: Session | None, params: Any) -> bytes:
+                return encode(function(context, *bind(params)))
+
+            method = Method(names[0], call, function.__doc__ or "", blocking, unsafe)
+            for name in names:
+                self._add(replace(method, name=name))
+            return function
+
+        return declare
+
+    def rpc_async(
+        self, *names: str, unsafe: bool = False
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a coroutine method, for work that the node's own thread does."""
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            bind = binder(function, skip=1)
+
+            async def coroutine(context: Any, _session: Session | None, params: Any) -> bytes:
+                return encode(await function(context, *bind(params)))
+
+            for name in names:
+                self._add(
+                    Method(name, _never, function.__doc__ or "", unsafe=unsafe, coroutine=coroutine)
+                )
+            return function
+
+        return declare
+
+    def subscription(
+        self, *names: str, push: str, unsubscribe: tuple[str, ...]
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a subscription: `function(context, subscription, ...)` feeds it."""
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            bind = binder(function, skip=2)
+
+            def call(context: Any, session: Session | None, params: Any) -> bytes:
+                if session is None:
+                    raise _needs_websocket(names[0])
+                arguments = bind(params)
+                subscription = session.open(push)
+                try:
+                    function(context, subscription, *arguments)
+                except RpcError:
+                    subscription.end()
+                    raise
+                return orjson.dumps(subscription.id)
+
+            for name in names:
+                self._add(Method(name, call, function.__doc__ or ""))
+            for name in unsubscribe:
+                self._add(Method(name, _unsubscribe, f"End what {names[0]} began."))
+            return function
+
+        return declare
+
+
+def _unsubscribe(_context: Any, session: Session | None, params: Any) -> bytes:
+    key = params[0] if type(params) is list and len(params) == 1 else None
+    if session is None or type(key) is not str:
+        return b"false"
+    subscription = session.subscriptions.get(key)
+    if subscription is None:
+        return b"false"
+    subscription.end()
+    return b"true"
+
+
+def _never(_context: Any, _session: Session | None, _params: Any) -> bytes:
+    raise AssertionError("a coroutine method was called as a function")
+
+
+def _needs_websocket(name: str) -> RpcError:
+    return RpcError(
+        METHOD_NOT_FOUND,
+        "Method not found",
+        f"{name} is a subscription: open a WebSocket connection to use it.",
+    )
