@@ -58,18 +58,3 @@ def after_take(take: Fx32, amount: Fx32) -> tuple[int, int]:
 def withheld_part(withheld: int, total: int) -> Fx32:
     """The part of the miners' alpha that went to owner hotkeys; 0 without any miner alpha."""
     return U96F32.safe_div(U96F32.from_int(withheld), U96F32.from_int(total))
-
-
-def split_by_mechanism(amount: int, count: int, parts: tuple[int, ...] | None) -> list[int]:
-    """An epoch's alpha per mechanism; what rounding or missing parts leave goes to mechanism 0.
-
-    `parts` are u16 shares of 65535; None splits evenly.
-    """
-    if parts is None:
-        split = [amount // count if count else 0] * count
-    else:
-        split = [amount * part // 65535 for part in parts[:count]]
-        split += [0] * (count - len(split))
-    if split:
-        split[0] += max(amount - sum(split), 0)
-    return split

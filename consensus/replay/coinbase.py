@@ -8,7 +8,7 @@ from typing import Any
 from consensus.economics import moving_price, safe_float, share_pool
 from consensus.economics.balancer import HALF, Pool, weight_after_injection
 from consensus.economics.children import Stake
-from consensus.economics.dividends import distribution, split_by_mechanism
+from consensus.economics.dividends import distribution
 from consensus.economics.fixed import Fx64
 from consensus.economics.issuance import block_emission, minted
 from consensus.economics.root_claim import indices
@@ -24,6 +24,7 @@ from consensus.economics.shares import (
 )
 from consensus.economics.terms import root_proportion, subnet_terms
 from consensus.replay.difference import Case, Difference, Engine, compare
+from consensus.yuma.mechanisms import split_emission
 from ganglion.fixed import U64F64, clamp_u64, u64_proportion
 
 DEFAULT_TAO_WEIGHT = 971_718_665_099_567_868
@@ -51,9 +52,9 @@ def _rows(table: dict[int, int]) -> Rows:
 
 
 def _mint(given: Case) -> dict[str, Any]:
-    issuance = given["total_issuance"]
+    issuance: Any = given["total_issuance"]
     emission = block_emission(issuance)
-    currency: int = given["balances_issuance"] if "balances_issuance" in given else issuance
+    currency: int = given.get("balances_issuance", issuance)
     credit = minted(emission, currency)
     stored = 10**9 if issuance >= 21 * 10**15 else emission
     return {
@@ -177,11 +178,8 @@ def _dividend_distribution(given: Case) -> dict[str, Any]:
 
 def _split(given: Case) -> dict[str, Any]:
     (subnet,) = given["subnets"]
-    parts = subnet.get("mech_split")
-    split = split_by_mechanism(
-        given["amount"], subnet["mech_count"], None if parts is None else tuple(parts)
-    )
-    return {"parts": split}
+    parts = split_emission(given["amount"], subnet["mech_count"], subnet.get("mech_split"))
+    return {"parts": parts}
 
 
 def _pair(value: SafeFloat | None) -> list[int] | None:
