@@ -1,0 +1,1 @@
+"""The state trie: nodes, updates, reading, proofs. Pure: no disk, clock or random."""
