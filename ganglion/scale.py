@@ -344,8 +344,10 @@ def _not_none(args: tuple[Any, ...]) -> Any:
 
 
 def _annotated(args: tuple[Any, ...]) -> Codec[Any]:
-    for mark in args[1:]:
-        match mark:
+    # Nested annotations arrive flattened, innermost mark first: the last one is about the rest.
+    for k in range(len(args) - 1, 0, -1):
+        inner = args[0] if k == 1 else Annotated[args[:k]]
+        match args[k]:
             case Uint(bits):
                 return _integer(bits, signed=False)
             case Sint(bits):
@@ -353,15 +355,15 @@ def _annotated(args: tuple[Any, ...]) -> Codec[Any]:
             case Fixed(size):
                 return _fixed(size)
             case Array(size):
-                return array_codec(codec(get_args(args[0])[0]), size)
-            case PackedOf():
+                return array_codec(codec(get_args(inner)[0]), size)
+            case PackedOf() as mark:
                 return _packed(mark)
             case OpaqueOf(of, whole):
                 return Codec("opaque", bytes, _read_rest) if whole else _opaque(of)
             case _Compact():
-                return _compact_of(args[0])
+                return _compact_of(inner)
             case _Result():
-                return _result(codec(_not_none(get_args(args[0]))))
+                return _result(codec(_not_none(get_args(inner))))
     return codec(args[0])
 
 
