@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -48,9 +47,9 @@ def test_integer_root_is_the_floor(value: int, degree: int) -> None:
     assert root**degree <= value < (root + 1) ** degree
 
 
-@given(st.integers(1, 10**20), st.integers(1, 10**20), weights)
-def test_power_of_a_series_is_near_the_exact_one(num: int, den: int, weight: int) -> None:
-    assume(Fraction(1, 10) < Fraction(num, den) < 10)
+@given(st.integers(101, 9_999), st.integers(10**12, 10**18), weights)
+def test_power_of_a_series_is_near_the_exact_one(milli: int, den: int, weight: int) -> None:
+    num = den * milli // 1_000
     scale = 10**18
     series = power(num, den, weight, ACCURACY, 256, scale)
     back = power(series, scale, ACCURACY, weight, 256, scale) if series else None
@@ -84,7 +83,7 @@ def test_a_limit_is_not_overrun(pool: Pool, amount: int, rate: int, limit: int) 
 @given(pools, st.integers(0, 10**15), st.integers(0, 10**15))
 def test_an_injection_keeps_the_price(pool: Pool, tao: int, alpha: int) -> None:
     before = pool.price()
-    assume(2**40 < before < 2**100)
+    assume(2**60 < before < 2**100)
     weight = weight_after_injection(pool, tao, alpha)
     if weight is not None:
         after = Pool(pool.tao + tao, pool.alpha + alpha, weight).price()
