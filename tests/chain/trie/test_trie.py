@@ -1,17 +1,21 @@
 """The trie against a second, naive implementation, and against numbers other nodes publish."""
 
-import random
+import json
+import os
 from hashlib import blake2b
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trie_cases import case
 
 from chain.trie.nibbles import join_key, nibbles, pack, packed_tail, unpack
 from chain.trie.node import EMPTY_ROOT, V0_INLINE_MAX, V1_INLINE_MAX
 from chain.trie.trie import Memory, MissingNode, Trie, ordered_root
 from ganglion.scale import compact_encode
 
+VECTORS = Path(__file__).parents[2] / "vectors" / "trie-roots.jsonl"
 KEY = st.one_of(
     st.binary(max_size=4),
     st.builds(lambda tail: b"\x11" * 31 + tail, st.binary(max_size=3)),
@@ -149,13 +153,28 @@ def test_ordered_root_counts_in_compact_integers():
     assert ordered_root(values) == naive_root(items, V0_INLINE_MAX)
 
 
-def test_frozen_root_of_ten_thousand_keys():
-    """Computed once by this trie, the naive one and @acala-network/chopsticks-executor."""
-    rng = random.Random(1)
-    items = {
-        rng.randbytes(rng.randint(1, 40)): rng.randbytes(rng.randint(0, 60)) for _ in range(10_000)
-    }
-    assert Trie.of(items).root == naive_root(items)
+def vectors():
+    """Roots by @acala-network/chopsticks-executor 1.5.1 of the tries of `trie_cases`."""
+    with VECTORS.open() as lines:
+        return [json.loads(line) for line in lines]
+
+
+def test_roots_of_another_implementation():
+    for vector in vectors():
+        items = case(vector["seed"])
+        assert Trie.of(items, V0_INLINE_MAX).root.hex() == vector["v0"]
+        assert Trie.of(items, V1_INLINE_MAX).root.hex() == vector["v1"]
+
+
+def test_genesis_of_the_public_test_network():
+    """The path of subtensor's raw_spec_testfinney.json; its Wasm keeps it out of this tree."""
+    path = os.environ.get("GANGLION_TESTFINNEY_SPEC")
+    if path is None:
+        pytest.skip("GANGLION_TESTFINNEY_SPEC does not name the raw chain spec")
+    top = json.loads(Path(path).read_text())["genesis"]["raw"]["top"]
+    items = {bytes.fromhex(k[2:]): bytes.fromhex(v[2:]) for k, v in top.items()}
+    root = "c15439f31626cd90c778831721bb9d0166da302321918887d381829d8c13763f"
+    assert Trie.of(items).root.hex() == root
 
 
 def test_a_trie_in_memory_has_nothing_to_load():
