@@ -1,0 +1,1 @@
+"""Inference engines: one interface, a bit-exact CPU engine, transformers, and a batcher."""

@@ -1,0 +1,131 @@
+"""Activation fingerprints in TOPLOC's format: 258 bytes for 32 tokens.
+
+A chunk is the flattened final hidden states of up to 32 tokens as bfloat16 patterns. Its proof
+is the polynomial through (index mod m, pattern) of the 128 values of largest magnitude, where m
+is the largest modulus up to 65,497 that keeps their indices apart: m, then the coefficients, as
+big-endian u16. A verifier with its own states evaluates the polynomial at its own top indices
+and compares exponents and mantissas.
+
+Rules of this codec beyond the format: equal magnitudes are ordered by index; a proof of any
+other length, modulus or residue than one this codec can produce is refused before arithmetic;
+the sign of a value counts (it is compared with the exponent).
+
+Source: TOPLOC (arXiv 2501.16007) and its published format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from subnets.proofs.field import PRIME, Ints, evaluate, interpolate
+
+CHUNK = 32
+TOP = 128
+MIN_MODULUS = 1 << 15
+
+Patterns = npt.NDArray[np.uint16]
+
+
+class BadProof(ValueError):
+    """A fingerprint that no honest prover can have made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far a proof lies from the verifier's own states, for one chunk.
+
+    `exponents` counts values whose sign or exponent differs; the mantissa errors, in thousandths
+    of the last place, are over the values whose exponents agree.
+    """
+
+    exponents: int
+    mantissa_mean: int
+    mantissa_median: int
+    points: int
+
+
+def chunks_for(tokens: int) -> int:
+    """Proofs that `tokens` generated tokens carry."""
+    return -(-tokens // CHUNK)
+
+
+def top_indices(flat: Patterns) -> Ints:
+    """Indices of the up to TOP largest magnitudes, largest first, ties by index."""
+    magnitude = (flat & 0x7FFF).astype(np.int64)
+    if len(magnitude) <= TOP:
+        return np.argsort(-magnitude, kind="stable").astype(np.int64)
+    least = np.partition(magnitude, -TOP)[-TOP]
+    candidates = np.flatnonzero(magnitude >= least)
+    order = np.argsort(-magnitude[candidates], kind="stable")
+    return candidates[order[:TOP]].astype(np.int64)
+
+
+def find_modulus(indices: Ints) -> int:
+    """The largest m <= PRIME modulo which the indices differ; BadProof if there is none."""
+    for modulus in range(PRIME, MIN_MODULUS, -1):
+        if len(np.unique(indices % modulus)) == len(indices):
+            return modulus
+    raise BadProof("no modulus keeps the indices of this chunk apart: report the states' shape")
+
+
+def build_chunk(states: Patterns) -> bytes:
+    """The proof of one chunk of states [tokens, hidden]; BadProof if a value is not finite."""
+    flat = states.reshape(-1)
+    if ((flat & 0x7F80) == 0x7F80).any():
+        raise BadProof("the hidden states hold an infinity or NaN: the engine is broken")
+    indices = top_indices(flat)
+    modulus = find_modulus(indices)
+    coefficients = interpolate(indices % modulus, flat[indices].astype(np.int64))
+    return np.concatenate([[modulus], coefficients]).astype(">u2").tobytes()
+
+
+def build(states: Patterns) -> tuple[bytes, ...]:
+    """Proofs of the states [tokens, hidden] from which `tokens` tokens were drawn."""
+    return tuple(build_chunk(states[at : at + CHUNK]) for at in range(0, len(states), CHUNK))
+
+
+def parse_chunk(proof: bytes, points: int) -> tuple[int, Ints]:
+    """Modulus and coefficients of a proof over `points` values; BadProof for anything odd."""
+    if len(proof) != 2 + 2 * points:
+        raise BadProof(f"a fingerprint of {points} values has {2 + 2 * points} bytes, "
+                       f"not {len(proof)}")  # fmt: skip
+    words = np.frombuffer(proof, ">u2").astype(np.int64)
+    modulus, coefficients = int(words[0]), words[1:]
+    if not MIN_MODULUS < modulus <= PRIME:
+        raise BadProof(f"the modulus {modulus} is outside {MIN_MODULUS + 1}..{PRIME}")
+    if coefficients.max() >= PRIME:
+        raise BadProof(f"the coefficient {coefficients.max()} is no residue modulo {PRIME}")
+    return modulus, coefficients
+
+
+def compare_chunk(proof: bytes, states: Patterns) -> Distance:
+    """Distance of one proof from the verifier's own states [tokens, hidden] of that chunk."""
+    flat = states.reshape(-1)
+    indices = top_indices(flat)
+    modulus, coefficients = parse_chunk(proof, len(indices))
+    claimed = evaluate(coefficients, indices % modulus)
+    own = flat[indices].astype(np.int64)
+    agree = (claimed >> 7) == (own >> 7)
+    errors = np.abs((claimed & 0x7F) - (own & 0x7F))[agree]
+    if not len(errors):
+        return Distance(len(own), 128_000, 128_000, len(own))
+    return Distance(
+        int((~agree).sum()),
+        int(errors.sum()) * 1000 // len(errors),
+        int(np.sort(errors)[(len(errors) - 1) // 2]) * 1000,
+        len(own),
+    )
+
+
+def compare(proofs: Sequence[bytes], states: Patterns) -> tuple[Distance, ...]:
+    """Distances of all chunks; BadProof unless the count is exactly that of the tokens."""
+    if len(proofs) != chunks_for(len(states)):
+        raise BadProof(f"{len(states)} tokens carry {chunks_for(len(states))} fingerprints, "
+                       f"not {len(proofs)}")  # fmt: skip
+    return tuple(
+        compare_chunk(proof, states[i * CHUNK : (i + 1) * CHUNK]) for i, proof in enumerate(proofs)
+    )

@@ -1,0 +1,114 @@
+"""Noise anyone can recompute, and tokens that follow from it."""
+
+from hashlib import blake2b
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from subnets.proofs import ieee, noise
+from subnets.proofs.sampling import Sampling, allowed, choose, draws_for, margins
+
+SEED = bytes(range(32))
+
+
+def logits_of(seed: int, rows: int = 8, vocab: int = 50) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, vocab)) * 3
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        (0x00000000, ["6627e8d5", "e169c58d", "bc57ac4c", "9b00dbd8"]),
+        (0xFFFFFFFF, ["408f276d", "41c83b0e", "a20bc7c6", "6d5451fd"]),
+    ],
+)
+def test_philox_matches_its_authors_known_answers(word: int, expected: list[str]) -> None:
+    words = np.full(1, word, np.uint64)
+    drawn = noise.philox((words, words, words, words), (word, word))
+    assert [f"{int(v[0]):08x}" for v in drawn] == expected
+
+
+def test_the_noise_is_frozen() -> None:
+    """A change of one bit here would make every recorded answer look forged."""
+    raw = noise.noise(SEED, 5, 3, 264).tobytes()
+    assert blake2b(raw, digest_size=8).hexdigest() == "6f1512f05d324892"
+
+
+def test_noise_does_not_depend_on_how_it_is_asked_for() -> None:
+    whole = noise.noise(SEED, 0, 20, 101)
+    assert np.array_equal(noise.noise(SEED, 7, 2, 101), whole[7:9])
+    assert np.array_equal(noise.noise(SEED, 0, 20, 60), whole[:, :60])
+
+
+def test_noise_has_the_moments_of_the_gumbel_distribution() -> None:
+    sample = noise.noise(SEED, 0, 2000, 64)
+    assert abs(sample.mean() - 0.57722) < 0.02
+    assert abs(sample.var() - np.pi**2 / 6) < 0.05
+
+
+def test_sampling_follows_the_softmax() -> None:
+    logits = np.log(np.array([[0.5, 0.3, 0.15, 0.05]])).repeat(20_000, 0)
+    sampling = Sampling(SEED)
+    tokens = choose(logits, draws_for(sampling, 0, 20_000, 4), sampling)
+    shares = np.bincount(tokens, minlength=4) / 20_000
+    assert np.abs(shares - [0.5, 0.3, 0.15, 0.05]).max() < 0.012
+
+
+@given(st.floats(-690, 690), st.floats(1e-300, 1e300))
+def test_exp_and_log_are_accurate(x: float, y: float) -> None:
+    assert ieee.exp(np.array([x]))[0] == pytest.approx(np.exp(x), rel=1e-9)
+    assert ieee.log(np.array([y]))[0] == pytest.approx(np.log(y), rel=1e-13, abs=1e-13)
+
+
+def test_zero_temperature_is_the_argmax() -> None:
+    logits, sampling = logits_of(0), Sampling(SEED, 0.0, top_k=3, top_p=0.1)
+    assert np.array_equal(choose(logits, None, sampling), logits.argmax(1))
+
+
+@given(st.integers(0, 1000), st.integers(1, 50), st.floats(0.05, 1.0))
+def test_top_k_and_top_p_leave_the_right_tokens(seed: int, top_k: int, top_p: float) -> None:
+    logits = logits_of(seed)
+    mask = allowed(logits, Sampling(SEED, 1.0, top_k, top_p))
+    if mask is None:
+        mask = np.ones(logits.shape, bool)
+    for row, keep in zip(logits, mask):
+        kept = np.sort(row[keep])[::-1]
+        best = np.sort(row)[::-1]
+        assert np.array_equal(kept, best[: len(kept)])
+        assert 1 <= len(kept) <= top_k
+        p = np.exp(best[:top_k]) / np.exp(best[:top_k]).sum()
+        assert p[: len(kept) - 1].sum() <= top_p + 1e-6
+        assert len(kept) == top_k or p[: len(kept)].sum() >= top_p - 1e-6
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1000), st.floats(0.1, 2.0), st.integers(0, 20), st.floats(0.3, 1.0))
+def test_right_tokens_have_no_margin_and_others_have(
+    seed: int, temperature: float, top_k: int, top_p: float
+) -> None:
+    logits, sampling = logits_of(seed), Sampling(SEED, temperature, top_k, top_p)
+    tokens = choose(logits, draws_for(sampling, 4, 8, 50), sampling)
+    assert not margins(logits, tokens.tolist(), sampling, 4).any()
+    wrong = ((tokens + 1) % 50).tolist()
+    assert (margins(logits, wrong, sampling, 4) > 0).all()
+
+
+def test_a_wrong_seed_or_temperature_shows() -> None:
+    logits, honest = logits_of(1, 128), Sampling(SEED)
+    for other in (Sampling(bytes(32)), Sampling(SEED, 0.3)):
+        tokens = choose(logits, draws_for(other, 0, 128, 50), other).tolist()
+        assert (margins(logits, tokens, honest) == 0).mean() < 0.9
+
+
+def test_small_errors_in_the_logits_give_small_margins() -> None:
+    logits, sampling = logits_of(2, 128), Sampling(SEED)
+    nudged = logits + np.random.default_rng(3).normal(size=logits.shape) * 1e-3
+    tokens = choose(nudged, draws_for(sampling, 0, 128, 50), sampling).tolist()
+    assert margins(logits, tokens, sampling).max() < 0.01
+
+
+def test_seeds_have_32_bytes() -> None:
+    with pytest.raises(ValueError, match="32 bytes, not 5"):
+        noise.noise(b"short", 0, 1, 4)
