@@ -33,12 +33,22 @@ def layer(s: State) -> Iterator[None]:
         raise
 
 
-def dispatch(s: State, call: RuntimeCall, origin: Origin) -> DispatchResult:
-    """Run a call in its own layer; a CallError undoes it and is returned, not raised."""
+def dispatch(
+    s: State, call: RuntimeCall, origin: Origin, bypass_filter: bool = False
+) -> DispatchResult:
+    """Run a call in its own layer; a CallError undoes it and is returned, not raised.
+
+    The runtime's call filter looks first, except for root or under `bypass_filter`; its guards
+    always look.
+    """
     entry = CALLS.entry(call)
     info = entry.info(call.args)
     mark = s.mark()
     try:
+        if not (bypass_filter or origin.is_root):
+            CALLS.filter(s, call, origin)
+        for guard in CALLS.guards:
+            guard(s, call, origin)
         post = entry.run(s, origin, call.args)
     except CallError as e:
         s.rollback(mark)

@@ -7,26 +7,37 @@ hands the origin itself over, for calls that dispatch other calls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from chain.runtime.call import RuntimeCall
 from ganglion.units import AccountId
 
 Kind = Literal["signed", "root", "none"]
+CallFilter = Callable[[RuntimeCall], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`who` is set for signed origins only."""
+    """`who` is set for signed origins only; `filters` travel into calls inside calls."""
 
     kind: Kind
     who: AccountId | None = None
-    filtered: frozenset[tuple[int, int]] | None = None
+    filters: tuple[CallFilter, ...] = ()
 
     @property
     def is_root(self) -> bool:
         """Whether no account stands behind it and everything is allowed."""
         return self.kind == "root"
+
+    def filtered(self, admits: CallFilter) -> Origin:
+        """The same origin, limited to calls that `admits` too."""
+        return replace(self, filters=(*self.filters, admits))
+
+    def as_account(self, who: AccountId) -> Origin:
+        """The origin of another account under the same filters."""
+        return Origin("signed", who, self.filters)
 
 
 ROOT = Origin("root")

@@ -10,8 +10,8 @@ from typing import Any
 from chain.runtime.apis import Api
 from chain.runtime.call import RuntimeCall
 from chain.runtime.extension import Extension
+from chain.runtime.origin import Origin
 from chain.runtime.pallet import Call, Pallet
-from chain.runtime.state import State
 from chain.runtime.storage import Item
 from chain.runtime.types import RuntimeEvent
 from ganglion.scale import MAX_DEPTH, Codec, DecodeError, alias_codec, codec
@@ -45,6 +45,14 @@ class RuntimeVersion:
         }
 
 
+Guard = Callable[[Any, RuntimeCall, Origin], None]
+"""Looks at `(state, call, origin)` before a call runs; raises CallError to refuse it."""
+
+
+def no_filter(s: Any, call: RuntimeCall, origin: Origin) -> None:
+    """Admit every call."""
+
+
 class CallTable:
     """Encodes and decodes calls of every pallet in the runtime that was placed last.
 
@@ -55,9 +63,17 @@ class CallTable:
     def __init__(self) -> None:
         self.calls: dict[tuple[int, int], Call] = {}
         self.depth = 0
+        self.filter: Guard = no_filter
+        self.guards: tuple[Guard, ...] = ()
 
-    def bind(self, pallets: dict[int, Pallet]) -> None:
-        """Take the calls of these pallets."""
+    def bind(
+        self,
+        pallets: dict[int, Pallet],
+        call_filter: Guard = no_filter,
+        guards: tuple[Guard, ...] = (),
+    ) -> None:
+        """Take the calls of these pallets, and what looks at calls before they run."""
+        self.filter, self.guards = call_filter, guards
         self.calls = {(i, c.index): c for i, p in pallets.items() for c in p.calls.values()}
 
     def entry(self, call: RuntimeCall) -> Call:
@@ -124,6 +140,8 @@ class Runtime:
     pallets: dict[int, Pallet]
     extensions: tuple[Extension, ...] = ()
     apis: tuple[Api, ...] = ()
+    call_filter: Guard = no_filter
+    guards: tuple[Guard, ...] = ()
     by_prefix: dict[bytes, Item] = field(default_factory=dict)
     by_name: dict[str, Pallet] = field(default_factory=dict)
 
@@ -134,12 +152,12 @@ class Runtime:
             self.by_name[pallet.name] = pallet
             for item in pallet.items.values():
                 self.by_prefix[item.prefix] = item
-        CALLS.bind(self.pallets)
+        CALLS.bind(self.pallets, self.call_filter, self.guards)
         self.methods = {m.full_name: m for api in self.apis for m in api.methods}
         listed = tuple((api_id(a.name), a.version) for a in self.apis)
         self.version = RuntimeVersion(**{**vars(self.version), "apis": listed})
 
-    def hooks(self, name: str) -> list[Callable[[State, int], None]]:
+    def hooks(self, name: str) -> list[Callable[..., Any]]:
         """Hooks of all pallets, in the order of their indices."""
         return [fn for p in self.pallets.values() for fn in p.hooks[name]]
 
