@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from consensus.replay.difference import Case, Difference, Engine, compare
+from consensus.yuma import engine as fast
 from consensus.yuma import reference, scalar
 from consensus.yuma.median import weighted_median
 from consensus.yuma.rows import decode_row, encode_row, without_uid
@@ -152,6 +153,10 @@ def digest(matrix: Matrix) -> str:
 def check_epoch(case: Case, engine: Engine) -> Iterator[Difference]:
     """A whole epoch: stored state and every recorded value on the way that the engine knows."""
     subnet, expected = subnet_of(case["in"]), case["out"]
+    if engine == "numpy":
+        known = outcome_of(fast.epoch(subnet))
+        yield from compare({k: v for k, v in expected.items() if k in known}, known)
+        return
     t = reference.trace(subnet, dense_alphas=True)
     known = outcome_of(reference.outcome(t)) | trace_of(t)
     yield from compare({k: v for k, v in expected.items() if k != "log_errors"}, known)

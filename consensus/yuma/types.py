@@ -2,13 +2,13 @@
 
 Units: stakes and emissions in rao, blocks as block numbers, the u16 parameters over 65535.
 Vectors are indexed by uid and have `n` entries; shorter ones count as padded with zeros and
-longer ones are cut. Rows are stored bytes (see `rows`), one per uid.
+longer ones are cut. Rows are packed pairs (see `rows`), one per uid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +83,6 @@ class EpochOutcome:
     stake_raw: tuple[int, ...]
     """Total stake weight in whole rao."""
     bonds: tuple[bytes, ...]
-    """The stored row of every uid; `rows.EMPTY` for one without a new permit."""
+    """The row of every uid; empty for one without a new permit."""
+    fallback: str | None = field(default=None, compare=False)
+    """Why the fast engine left this epoch to the reference; None when it did not."""
