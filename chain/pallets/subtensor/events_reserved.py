@@ -1,0 +1,154 @@
+"""Events of upstream subsystems that this chain does not run, declared so that indices agree."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from chain.pallets.subtensor.types import SubnetIdentityV3
+from chain.runtime.pallet import event
+from ganglion.scale import Fixed, u16, u32, u64
+from ganglion.units import U64F64, AccountId, Alpha, BlockNumber, NetUid, Rao
+
+H160 = Annotated[bytes, Fixed(20)]
+
+
+@event(99)
+class EvmKeyAssociated:
+    """An EVM key was associated with a neuron."""
+
+    netuid: NetUid
+    hotkey: AccountId
+    evm_key: H160
+    block_associated: u64
+
+
+@event(104)
+class SubnetLeaseCreated:
+    """A subnet was leased."""
+
+    beneficiary: AccountId
+    lease_id: u32
+    netuid: NetUid
+    end_block: BlockNumber | None
+
+
+@event(105)
+class SubnetLeaseTerminated:
+    """A lease ended."""
+
+    beneficiary: AccountId
+    netuid: NetUid
+
+
+@event(116)
+class BasketDeposited:
+    """Dividends entered a fund."""
+
+    hotkey: AccountId
+    tao: Rao
+    shares: u64
+
+
+@event(117)
+class BasketStakedIn:
+    """TAO was staked into a fund."""
+
+    hotkey: AccountId
+    coldkey: AccountId
+    tao: Rao
+    value: Rao
+    shares: u64
+
+
+@event(118)
+class BasketClaimed:
+    """A fund paid out."""
+
+    hotkey: AccountId
+    coldkey: AccountId
+    tao: Rao
+
+
+@event(119)
+class BasketHoldingConverted:
+    """A fund sold a holding."""
+
+    hotkey: AccountId
+    netuid: NetUid
+    tao: Rao
+
+
+@event(124)
+class SubnetLeaseDividendsDistributed:
+    """A lease paid dividends."""
+
+    lease_id: u32
+    contributor: AccountId
+    alpha: Alpha
+
+
+@event(126)
+class NetworkDissolveCleanupCompleted:
+    """A dissolved subnet is cleared away."""
+
+    netuid: NetUid
+
+
+@event(141)
+class NetworkRegistrationQueued:
+    """A subnet registration waits."""
+
+    coldkey: AccountId
+    hotkey: AccountId
+    mechid: u16
+    identity: SubnetIdentityV3 | None
+    lock_amount: Rao
+    median_subnet_alpha_price: U64F64
+    registration_block: u64
+
+
+@event(144)
+class CollateralLocked:
+    """Collateral was locked."""
+
+    netuid: NetUid
+    hotkey: AccountId
+    locked: Alpha
+    total_locked: Alpha
+
+
+@event(145)
+class MinCollateralSet:
+    """A miner chose its least collateral."""
+
+    netuid: NetUid
+    hotkey: AccountId
+    min_locked: Alpha
+
+
+@event(147)
+class BetaBaselineStamped:
+    """A fund's baseline was taken."""
+
+    hotkey: AccountId
+
+
+@event(148)
+class BasketAlphaWrittenOff:
+    """A fund wrote off a holding."""
+
+    hotkey: AccountId
+    netuid: NetUid
+    alpha: Alpha
+
+
+@event(149)
+class BasketSwapped:
+    """A fund traded."""
+
+    hotkey: AccountId
+    origin_netuid: NetUid
+    destination_netuid: NetUid
+    alpha_sold: Alpha
+    tao_mid: Rao
+    alpha_bought: Alpha

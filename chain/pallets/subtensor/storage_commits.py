@@ -1,0 +1,24 @@
+"""Weights that were committed and not yet revealed."""
+
+from __future__ import annotations
+
+from chain.runtime.storage import Map, Twox, storage
+from ganglion.scale import u64
+from ganglion.units import AccountId, Hash, NetUidStorageIndex
+
+WeightCommits: Map[
+    Twox[NetUidStorageIndex], Twox[AccountId], tuple[tuple[Hash, u64, u64, u64], ...] | None
+] = storage()
+"""Hashes of committed weights: (hash, epoch, block, unused)."""
+TimelockedWeightCommits: Map[
+    Twox[NetUidStorageIndex], Twox[u64], tuple[tuple[AccountId, u64, bytes, u64], ...]
+] = storage(default=())
+"""Ciphertexts by epoch: (hotkey, block, ciphertext, drand round)."""
+CRV3WeightCommits: Map[
+    Twox[NetUidStorageIndex], Twox[u64], tuple[tuple[AccountId, bytes, u64], ...]
+] = storage(default=())
+"""The same in the layout of version 3; never written."""
+CRV3WeightCommitsV2: Map[
+    Twox[NetUidStorageIndex], Twox[u64], tuple[tuple[AccountId, u64, bytes, u64], ...]
+] = storage(default=())
+"""The same in the layout of version 3; never written."""

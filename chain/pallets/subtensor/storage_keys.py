@@ -1,0 +1,27 @@
+"""Keys: who owns which hotkey, identities, swaps."""
+
+from __future__ import annotations
+
+from chain.pallets.subtensor.types import NOBODY, ChainIdentityV2
+from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
+from ganglion.scale import u64, u128
+from ganglion.units import AccountId, BlockNumber, Hash, NetUid
+
+Owner: Map[Blake2[AccountId], AccountId] = storage(default=NOBODY)
+"""Coldkey of a hotkey; the zero account when it has none."""
+OwnedHotkeys: Map[Blake2[AccountId], tuple[AccountId, ...]] = storage(default=())
+"""Hotkeys of a coldkey."""
+IdentitiesV2: Map[Blake2[AccountId], ChainIdentityV2 | None] = storage()
+"""What a coldkey says about itself."""
+AccountFlags: Map[Blake2[AccountId], u128] = storage(default=0)
+"""Bit 0: the account refuses incoming locked alpha."""
+LastHotkeySwapOnNetuid: Map[Identity[NetUid], Blake2[AccountId], u64] = storage(default=0)
+"""Block of a coldkey's latest hotkey swap on one subnet."""
+ColdkeySwapAnnouncementDelay: Value[BlockNumber] = storage(default=50)
+"""Blocks between the announcement and the swap of a coldkey."""
+ColdkeySwapReannouncementDelay: Value[BlockNumber] = storage(default=10)
+"""Blocks after which an announcement may be replaced or cleared."""
+ColdkeySwapAnnouncements: Map[Twox[AccountId], tuple[BlockNumber, Hash] | None] = storage()
+"""Block from which the swap may happen, and the hash of the new coldkey."""
+ColdkeySwapDisputes: Map[Twox[AccountId], BlockNumber | None] = storage()
+"""Block in which a swap was disputed."""
