@@ -19,7 +19,6 @@ from chain.pallets.balances_store import (
     InactiveIssuance,
     TotalIssuance,
     TotalIssuanceForced,
-    Upgraded,
 )
 from chain.pallets.system import Account
 from chain.runtime.errors import ensure
@@ -78,9 +77,6 @@ def force_unreserve(s: State, origin: Root, who: MultiAddress, amount: Rao) -> N
 @call(6, weight=lambda who: 20_000_000 + len(who) * 140_000_000)
 def upgrade_accounts(s: State, caller: Signed, who: tuple[AccountId, ...]) -> None:
     """Upgrade accounts to today's logic; every account of this chain is upgraded already."""
-    for account in who:
-        if (Account, account) in s:
-            s.emit(Upgraded(account))
 
 
 @call(8, weight=26_000_000, reads=1, writes=1)

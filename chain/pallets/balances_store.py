@@ -130,13 +130,6 @@ class Burned:
     amount: Rao
 
 
-@event(14)
-class Upgraded:
-    """An account was upgraded."""
-
-    who: AccountId
-
-
 @event(15)
 class Issued:
     """Total issuance was increased by `amount`."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from chain.runtime.call import RuntimeCall
+from chain.runtime.errors import BadOrigin
 from ganglion.units import AccountId
 
 Kind = Literal["signed", "root", "none"]
@@ -30,6 +31,12 @@ class Origin:
     def is_root(self) -> bool:
         """Whether no account stands behind it and everything is allowed."""
         return self.kind == "root"
+
+    def ensure_signed(self) -> AccountId:
+        """The account behind it; raises BadOrigin."""
+        if self.who is None:
+            raise BadOrigin(f"not for a {self.kind} origin")
+        return self.who
 
     def filtered(self, admits: CallFilter) -> Origin:
         """The same origin, limited to calls that `admits` too."""

@@ -35,6 +35,8 @@ C = TypeVar("C", bound=type)
 T = TypeVar("T")
 
 WeightOf = Callable[..., int]
+ClassOf = Callable[..., DispatchClass]
+PaysOf = Callable[..., Pays]
 
 
 class Constant(Generic[T]):
@@ -69,13 +71,17 @@ class Call:
     params: tuple[tuple[str, Any], ...]
     codecs: tuple[Codec[Any], ...]
     weight: int | WeightOf
-    dispatch_class: DispatchClass
-    pays: Pays
+    dispatch_class: DispatchClass | ClassOf
+    pays: Pays | PaysOf
 
     def info(self, args: tuple[Any, ...]) -> DispatchInfo:
         """Weight, class and fee rule for these arguments."""
-        weight = self.weight if isinstance(self.weight, int) else self.weight(*args)
-        return DispatchInfo(weight, self.dispatch_class, self.pays)
+        weight, kind, pays = self.weight, self.dispatch_class, self.pays
+        return DispatchInfo(
+            weight if isinstance(weight, int) else weight(*args),
+            kind if isinstance(kind, DispatchClass) else kind(*args),
+            pays if isinstance(pays, Pays) else pays(*args),
+        )
 
     def run(self, s: Any, origin: Origin, args: tuple[Any, ...]) -> Any:
         """Check the origin, then run; raises CallError."""
@@ -93,13 +99,14 @@ def call(
     weight: int | WeightOf = 10_000_000,
     reads: int = 0,
     writes: int = 0,
-    dispatch_class: DispatchClass = DispatchClass.Normal,
-    pays: Pays = Pays.Yes,
+    dispatch_class: DispatchClass | ClassOf = DispatchClass.Normal,
+    pays: Pays | PaysOf = Pays.Yes,
 ) -> Callable[[F], F]:
     """Mark a function as call `index`.
 
     `weight` is reference time in picoseconds without storage, or a function of the arguments;
-    `reads` and `writes` add RocksDB's figures, as upstream's benchmarks do.
+    `reads` and `writes` add RocksDB's figures, as upstream's benchmarks do. Class and fee rule
+    may be functions of the arguments too, for calls that carry calls.
     """
 
     def mark(fn: F) -> F:
@@ -138,6 +145,30 @@ def on_finalize(fn: F) -> F:
     return fn
 
 
+def inherent(fn: F) -> F:
+    """Mark `fn(state, now_ms, data) -> RuntimeCall | None`, asked by every author."""
+    target: Any = fn
+    target.__hook__ = "inherent"
+    return fn
+
+
+def validate_unsigned(fn: F) -> F:
+    """Mark `fn(state, call, in_block) -> Validity | None`; None when the call is not its own."""
+    target: Any = fn
+    target.__hook__ = "validate_unsigned"
+    return fn
+
+
+def genesis(fn: F) -> F:
+    """Mark `fn(state, genesis)` to write a pallet's part of block 0."""
+    target: Any = fn
+    target.__hook__ = "genesis"
+    return fn
+
+
+HOOKS = ("genesis", "on_initialize", "on_finalize", "inherent", "validate_unsigned")
+
+
 class Pallet:
     """Everything derived from one or more modules."""
 
@@ -151,7 +182,7 @@ class Pallet:
         self.events: dict[int, type] = {}
         self.errors: dict[int, type[ModuleError]] = {}
         self.constants: dict[str, Constant[Any]] = {}
-        self.hooks: dict[str, list[Callable[..., None]]] = {"on_initialize": [], "on_finalize": []}
+        self.hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in HOOKS}
 
     def seal(self) -> Pallet:
         """Collect the declarations of all modules; raises ValueError for an index used twice."""

@@ -8,13 +8,13 @@ from hashlib import blake2b
 from typing import Any
 
 from chain.runtime.apis import Api
-from chain.runtime.call import RuntimeCall
+from chain.runtime.call import CALLS as CALLS
+from chain.runtime.call import Guard, RuntimeCall, no_filter
 from chain.runtime.extension import Extension
-from chain.runtime.origin import Origin
-from chain.runtime.pallet import Call, Pallet
+from chain.runtime.pallet import Pallet
 from chain.runtime.storage import Item
 from chain.runtime.types import RuntimeEvent
-from ganglion.scale import MAX_DEPTH, Codec, DecodeError, alias_codec, codec
+from ganglion.scale import Codec, DecodeError, alias_codec, codec
 
 
 @dataclass(frozen=True)
@@ -43,73 +43,6 @@ class RuntimeVersion:
             "systemVersion": self.system_version,
             "stateVersion": self.system_version,
         }
-
-
-Guard = Callable[[Any, RuntimeCall, Origin], None]
-"""Looks at `(state, call, origin)` before a call runs; raises CallError to refuse it."""
-
-
-def no_filter(s: Any, call: RuntimeCall, origin: Origin) -> None:
-    """Admit every call."""
-
-
-class CallTable:
-    """Encodes and decodes calls of every pallet in the runtime that was placed last.
-
-    A process runs one runtime. Pallets whose calls hold other calls compile their codecs
-    before the runtime exists, so the table is bound late.
-    """
-
-    def __init__(self) -> None:
-        self.calls: dict[tuple[int, int], Call] = {}
-        self.depth = 0
-        self.filter: Guard = no_filter
-        self.guards: tuple[Guard, ...] = ()
-
-    def bind(
-        self,
-        pallets: dict[int, Pallet],
-        call_filter: Guard = no_filter,
-        guards: tuple[Guard, ...] = (),
-    ) -> None:
-        """Take the calls of these pallets, and what looks at calls before they run."""
-        self.filter, self.guards = call_filter, guards
-        self.calls = {(i, c.index): c for i, p in pallets.items() for c in p.calls.values()}
-
-    def entry(self, call: RuntimeCall) -> Call:
-        """The declaration behind a call; KeyError when the runtime has none."""
-        return self.calls[call.pallet, call.index]
-
-    def encode(self, call: RuntimeCall) -> bytes:
-        """Pallet index, call index, arguments."""
-        out = bytes((call.pallet, call.index))
-        for part, value in zip(self.entry(call).codecs, call.args, strict=True):
-            out += part.encode(value)
-        return out
-
-    def read(self, data: bytes, at: int) -> tuple[RuntimeCall, int]:
-        """Decode one call; DecodeError for an unknown one or for calls nested too deep."""
-        if at + 2 > len(data):
-            raise DecodeError("call: the data ends before it")
-        pallet, index = data[at], data[at + 1]
-        entry = self.calls.get((pallet, index))
-        if entry is None:
-            raise DecodeError(f"call: pallet {pallet} has no call {index}")
-        if self.depth >= MAX_DEPTH:
-            raise DecodeError(f"call: nested deeper than {MAX_DEPTH}")
-        self.depth += 1
-        try:
-            args, at = [], at + 2
-            for part in entry.codecs:
-                value, at = part.read(data, at)
-                args.append(value)
-        finally:
-            self.depth -= 1
-        return RuntimeCall(pallet, index, tuple(args)), at
-
-
-CALLS = CallTable()
-alias_codec(RuntimeCall, Codec("RuntimeCall", CALLS.encode, CALLS.read))
 
 
 def encode_event(event: Any) -> bytes:
@@ -152,7 +85,8 @@ class Runtime:
             self.by_name[pallet.name] = pallet
             for item in pallet.items.values():
                 self.by_prefix[item.prefix] = item
-        CALLS.bind(self.pallets, self.call_filter, self.guards)
+        calls = {(i, c.index): c for i, p in self.pallets.items() for c in p.calls.values()}
+        CALLS.bind(calls, self.call_filter, self.guards)
         self.methods = {m.full_name: m for api in self.apis for m in api.methods}
         listed = tuple((api_id(a.name), a.version) for a in self.apis)
         self.version = RuntimeVersion(**{**vars(self.version), "apis": listed})

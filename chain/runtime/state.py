@@ -55,6 +55,7 @@ class DictBackend(dict[bytes, bytes]):
 class _State(dict[Any, Any]):
     __slots__ = (
         "absent",
+        "block",
         "backend",
         "dirty",
         "events",
@@ -74,6 +75,7 @@ class _State(dict[Any, Any]):
         self.raw: dict[bytes, bytes | None] = {}
         self.events: list[Any] = []
         self.logs: list[Any] = []
+        self.block: Any = None
         self.index: dict[Any, tuple[Any, ...]] = {}
 
     def __missing__(self, ref: Any) -> Any:
@@ -296,6 +298,7 @@ if TYPE_CHECKING:
         dirty: dict[Item, set[Any]]
         events: list[Any]
         logs: list[Any]
+        block: Any
         journal: list[Any]
 
         def __init__(self, backend: Backend, parent: State | None = None) -> None: ...
