@@ -1,0 +1,199 @@
+"""Continuous batching, sans-IO: which tokens go into the next pass, and what came of the last.
+
+Every pass takes one token from each running sequence and fills the rest of its budget with
+pieces of new prompts, so a long prompt never stalls the others and a short answer leaves at
+once. Pages for a whole answer are reserved on entry: a running sequence is never evicted.
+Tokens are drawn here, from the seed of each request, so they do not depend on the company a
+request had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neurons.engine.base import PAGE, LanguageModel, Output, Patterns, Row
+from neurons.engine.pages import PagePool, needed
+from subnets.proofs.ieee import Floats
+from subnets.proofs.sampling import Sampling, choose, draws_for
+from subnets.receipts import Finish
+
+NOISE_BLOCK = 32
+
+
+class Overloaded(Exception):
+    """The queue is full; the caller should go elsewhere or come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One order for tokens. `resume` are output tokens that exist already.
+
+    `limit` counts output tokens from the first, resumed ones included. `ended(tokens)` tells,
+    after each token, whether the answer (without the resumed part) is complete. Higher
+    `priority` enters first.
+    """
+
+    key: str
+    prompt: tuple[int, ...]
+    sampling: Sampling
+    limit: int
+    resume: tuple[int, ...] = ()
+    stops: frozenset[int] = frozenset()
+    ended: Callable[[Sequence[int]], bool] = lambda tokens: False
+    priority: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A new token of a job, the state it was drawn from, and the finish if it is the last."""
+
+    key: str
+    token: int
+    state: Patterns
+    finish: Finish | None
+
+
+@dataclass(slots=True)
+class Running:
+    """A job that holds pages. `fed` tokens are in the cache, `known` = prompt + outputs."""
+
+    job: Job
+    known: list[int]
+    pages: list[int]
+    fed: int
+    noise_at: int = -1
+    noise: Floats | None = None
+    outputs: list[int] = field(default_factory=list)
+
+    @property
+    def pending(self) -> int:
+        """Known tokens that are not in the cache yet; one while decoding."""
+        return len(self.known) - self.fed
+
+    def draws(self, position: int, vocab: int) -> Floats | None:
+        """The noise row of an output position, made a block at a time."""
+        block = position - position % NOISE_BLOCK
+        if block != self.noise_at:
+            self.noise = draws_for(self.job.sampling, block, NOISE_BLOCK, vocab)
+            self.noise_at = block
+        return None if self.noise is None else self.noise[position - block][None]
+
+
+class Scheduler:
+    """The batcher of one model. `budget` tokens go into a pass, `width` sequences run at once."""
+
+    def __init__(
+        self, pool: PagePool, vocab: int, context: int,
+        budget: int = 256, width: int = 32, queue: int = 256,
+    ) -> None:  # fmt: skip
+        self.pool, self.vocab, self.context = pool, vocab, context
+        self.budget, self.width, self.queue = budget, width, queue
+        self._waiting: list[Job] = []
+        self._running: dict[str, Running] = {}
+        self._planned: list[tuple[Running, int]] = []
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many jobs run and how many wait."""
+        return len(self._running), len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job. ValueError if it can never run here, Overloaded if the queue is full."""
+        total = len(job.prompt) + job.limit
+        if not job.prompt or len(job.prompt) >= self.context:
+            raise ValueError(f"a prompt has 1 to {self.context - 1} tokens, not {len(job.prompt)}")
+        if any(not 0 <= t < self.vocab for t in (*job.prompt, *job.resume)):
+            raise ValueError(f"a token id is outside the vocabulary of {self.vocab}")
+        if needed(len(job.prompt), min(total, self.context) - len(job.prompt)) > self.pool.size:
+            raise ValueError("the cache of this miner is too small for so long an answer")
+        if len(self._waiting) >= self.queue:
+            raise Overloaded(f"{len(self._waiting)} requests are waiting already")
+        self._waiting.append(job)
+        self._waiting.sort(key=lambda j: -j.priority)
+
+    def cancel(self, key: str) -> None:
+        """Forget a job, wherever it is; its pages are free for the next pass."""
+        self._waiting = [job for job in self._waiting if job.key != key]
+        if key in self._running:
+            self._leave(self._running[key])
+
+    def plan(self) -> list[Row]:
+        """The rows of the next pass, none if there is nothing to do. Call `absorb` after it."""
+        self._admit()
+        rows, left = [], self.budget
+        self._planned = []
+        for sequence in sorted(self._running.values(), key=lambda s: s.pending > 1):
+            count = min(sequence.pending, left)
+            if count == 0:
+                break
+            left -= count
+            last = count == sequence.pending
+            piece = sequence.known[sequence.fed : sequence.fed + count]
+            rows.append(Row(piece, sequence.fed, sequence.pages, int(last)))
+            self._planned.append((sequence, count))
+        return rows
+
+    def absorb(self, outputs: Sequence[Output]) -> list[Token]:
+        """Take the results of the planned rows; the tokens they yield, in order."""
+        tokens = []
+        for (sequence, count), output in zip(self._planned, outputs):
+            sequence.fed += count
+            gone = self._running.get(sequence.job.key) is not sequence
+            if len(output.logits) and not gone:
+                tokens.append(self._draw(sequence, output))
+        self._planned = []
+        return tokens
+
+    def _admit(self) -> None:
+        while self._waiting and len(self._running) < self.width:
+            job = self._waiting[0]
+            known = [*job.prompt, *job.resume]
+            most = min(job.limit, self.context - len(job.prompt))
+            shared = self.pool.take_prefix(known)
+            fresh = self.pool.take(needed(len(job.prompt), most) - len(shared))
+            if fresh is None:
+                self.pool.give_back(shared, ())
+                return
+            del self._waiting[0]
+            fed = len(shared) * PAGE
+            self._running[job.key] = Running(job, known, shared + fresh, fed)
+
+    def _draw(self, sequence: Running, output: Output) -> Token:
+        job = sequence.job
+        position = len(job.resume) + len(sequence.outputs)
+        draws = sequence.draws(position, output.logits.shape[1])
+        token = int(choose(output.logits, draws, job.sampling)[0])
+        sequence.outputs.append(token)
+        sequence.known.append(token)
+        finish = None
+        if token in job.stops or job.ended(sequence.outputs):
+            finish = Finish.STOP
+        elif position + 1 >= min(job.limit, self.context - len(job.prompt)):
+            finish = Finish.LENGTH
+        if finish is not None:
+            self._leave(sequence)
+        return Token(job.key, token, output.states[0], finish)
+
+    def _leave(self, sequence: Running) -> None:
+        del self._running[sequence.job.key]
+        self.pool.give_back(sequence.pages, sequence.known[: sequence.fed])
+
+
+def run_alone(model: LanguageModel, job: Job) -> tuple[list[int], Patterns, Finish]:
+    """Generate one answer from start to end: tokens, the states behind them, the finish."""
+    card = model.card
+    pages = needed(len(job.prompt), min(job.limit, card.context - len(job.prompt)))
+    scheduler = Scheduler(PagePool(pages), card.vocab, card.context, budget=card.context)
+    cache = model.new_cache(pages)
+    scheduler.submit(job)
+    tokens: list[int] = []
+    states = []
+    while True:
+        for made in scheduler.absorb(model.forward(cache, scheduler.plan())):
+            tokens.append(made.token)
+            states.append(made.state)
+            if made.finish is not None:
+                return tokens, np.stack(states), made.finish

@@ -1,0 +1,1 @@
+"""The text generation subnet: what is asked of miners and how an answer is judged."""

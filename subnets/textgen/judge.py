@@ -1,0 +1,168 @@
+"""Judging an answer, from what costs nothing to what costs a prefill; the first failure decides.
+
+Form: token ids, usage recounted, the end of the text, the receipt. Computation: the verifier's
+own logits name the right tokens, its own hidden states must match the fingerprints. Sans-IO: the
+logits and states come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from subnets import receipts
+from subnets.models import Thresholds, mismatches_allowed
+from subnets.proofs import toploc
+from subnets.proofs.ieee import Floats
+from subnets.proofs.sampling import margins
+from subnets.receipts import BadReceipt, Expected, Finish
+from subnets.textgen.protocol import TextAnswer, TextRequest
+from subnets.verdict import Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the verifier knows by itself about a request and its model."""
+
+    request: TextRequest
+    expected: Expected
+    prompt: tuple[int, ...]
+    vocab: int
+    context: int
+    stops: frozenset[int]
+    decode: Callable[[list[int]], str]
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """All tokens before the answer: the prompt and what another miner delivered."""
+        return self.prompt + self.request.resume
+
+    def checked_tokens(self, answer: TextAnswer) -> tuple[int, ...]:
+        """The tokens to prefill; the last `len(answer.tokens)` positions predict the answer."""
+        return (*self.known, *answer.tokens[:-1])
+
+
+class Failure(Exception):
+    """A check failed: the reason and a sentence."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def check_tokens(facts: Facts, answer: TextAnswer) -> None:
+    """Token ids exist, the text is theirs and the usage is counted right."""
+    if not answer.tokens or answer.signed is None or answer.finish is None:
+        raise Failure(Reason.FORMAT, "the answer has no tokens or no receipt")
+    if max(answer.tokens) >= facts.vocab:
+        raise Failure(Reason.TOKENS, f"token {max(answer.tokens)} is outside the vocabulary")
+    if answer.text != facts.decode(answer.tokens):
+        raise Failure(Reason.TOKENS, "the text is not what the tokens spell")
+    receipt = answer.signed.receipt
+    if list(receipt.tokens) != answer.tokens:
+        raise Failure(Reason.RECEIPT, "the receipt is about other tokens than were streamed")
+    counted = (len(facts.prompt), len(answer.tokens))
+    claimed = (answer.prompt_tokens, answer.completion_tokens)
+    if claimed != counted or receipt.prompt_tokens != len(facts.prompt):
+        raise Failure(Reason.USAGE, f"usage claims {claimed}, the tokens count {counted}")
+
+
+def check_finish(facts: Facts, answer: TextAnswer) -> None:
+    """The answer ends where the request, the model or the context says, and not elsewhere."""
+    request, tokens = facts.request, answer.tokens
+    total = len(request.resume) + len(tokens)
+    most = min(request.max_tokens, facts.context - len(facts.prompt))
+    if total > most:
+        raise Failure(Reason.FINISH, f"{total} tokens came where {most} were the most")
+    if facts.stops & set(tokens[:-1]):
+        raise Failure(Reason.FINISH, "the answer goes on after the end of the sequence")
+    ended = tokens[-1] in facts.stops or stopped_by_text(request.stop, answer.text)
+    if answer.finish is Finish.STOP and not ended:
+        raise Failure(Reason.FINISH, "the answer stops early: no end of sequence, no stop text")
+    if answer.finish is Finish.LENGTH and total != most:
+        raise Failure(Reason.FINISH, f"the answer stops at {total} tokens of {most}")
+
+
+def stopped_by_text(stops: tuple[str, ...], text: str) -> bool:
+    """Whether the text ends an answer by a stop string."""
+    return any(stop in text for stop in stops)
+
+
+def check_receipt(facts: Facts, answer: TextAnswer) -> None:
+    """The miner signed this answer to this request."""
+    assert answer.signed is not None
+    signed = answer.signed
+    try:
+        receipts.check(signed, facts.expected)
+    except BadReceipt as e:
+        raise Failure(Reason.RECEIPT, str(e)) from e
+    if signed.receipt.finish is not answer.finish:
+        raise Failure(Reason.RECEIPT, "the receipt tells another finish than the stream")
+    if signed.receipt.evidence != receipts.evidence_of(signed.proofs):
+        raise Failure(Reason.RECEIPT, "the fingerprints are not those the receipt commits to")
+
+
+def check_form(facts: Facts, answer: TextAnswer) -> None:
+    """Everything that needs no model; Failure says what is wrong."""
+    check_tokens(facts, answer)
+    check_finish(facts, answer)
+    check_receipt(facts, answer)
+
+
+def check_sampling(
+    facts: Facts, answer: TextAnswer, logits: Floats, limits: Thresholds
+) -> dict[str, int]:
+    """Tokens are the demanded ones within the honest tolerance; figures of the comparison."""
+    start = len(facts.request.resume)
+    missed = margins(logits, answer.tokens, facts.request.sampling, start)
+    wrong = int((missed > 0).sum())
+    worst = round(float(missed.max()) * 1e6)
+    figures = {"mismatches": wrong, "margin": worst, "margin_sum": round(float(missed.sum()) * 1e6)}
+    at = int(missed.argmax())
+    if wrong > mismatches_allowed(len(answer.tokens), limits.mismatch_ppm):
+        raise Failure(Reason.SAMPLING, f"{wrong} of {len(answer.tokens)} tokens are not those the "
+                      f"seed demands, the worst at {at}")  # fmt: skip
+    if worst > limits.margin:
+        raise Failure(Reason.SAMPLING, f"token {at} misses the demanded one by {worst} "
+                      f"millionths, {limits.margin} are allowed")  # fmt: skip
+    return figures
+
+
+def check_fingerprints(
+    answer: TextAnswer, states: toploc.Patterns, limits: Thresholds
+) -> dict[str, int]:
+    """Fingerprints match the verifier's states within the honest tolerance."""
+    assert answer.signed is not None
+    try:
+        distances = toploc.compare(answer.signed.proofs, states)
+    except toploc.BadProof as e:
+        raise Failure(Reason.FINGERPRINT, str(e)) from e
+    figures = {
+        "exponents": max(d.exponents for d in distances),
+        "mantissa_mean": max(d.mantissa_mean for d in distances),
+        "mantissa_median": max(d.mantissa_median for d in distances),
+    }
+    for name, value in figures.items():
+        if value > getattr(limits, name):
+            raise Failure(Reason.FINGERPRINT, f"the fingerprint's {name} is {value}, "
+                          f"{getattr(limits, name)} is allowed")  # fmt: skip
+    return figures
+
+
+def judge(
+    facts: Facts,
+    answer: TextAnswer,
+    limits: Thresholds,
+    verifier: Callable[[tuple[int, ...], int], tuple[Floats, toploc.Patterns]],
+) -> Verdict:
+    """All checks in order. `verifier(tokens, keep)` gives logits and states of the last `keep`."""
+    count = len(answer.tokens)
+    figures: dict[str, int] = {}
+    try:
+        check_form(facts, answer)
+        logits, states = verifier(facts.checked_tokens(answer), count)
+        figures |= check_sampling(facts, answer, logits, limits)
+        figures |= check_fingerprints(answer, states, limits)
+    except Failure as e:
+        return Verdict(e.reason, e.detail, tokens=count, figures=figures)
+    return Verdict(Reason.OK, "", count, figures["mismatches"], figures=figures)

@@ -1,0 +1,182 @@
+"""Requests and answers of the text generation subnet, as they travel.
+
+A request is a JSON object, posted to `/v1/generate` under signed headers. Exactly one of
+`messages` (turns of a chat), `prompt` (text) and `tokens` (ids) says what to continue. The
+answer is a stream of server-sent events: `tokens` events with new ids and text, then one `done`
+event with the finish, the usage and the signed receipt; or one `error` event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from subnets import fields
+from subnets.fields import BadMessage
+from subnets.proofs.noise import SEED_SIZE
+from subnets.proofs.sampling import Sampling
+from subnets.receipts import BadReceipt, Finish, SignedReceipt
+
+PATH = "/v1/generate"
+ID_SIZE = 16
+MAX_TOKENS = 1 << 17
+MAX_TURNS = 256
+MAX_STOPS = 4
+KNOWN = frozenset(
+    {
+        "id",
+        "model",
+        "messages",
+        "prompt",
+        "tokens",
+        "resume",
+        "seed",
+        "temperature",
+        "top_k",
+        "top_p",
+        "max_tokens",
+        "stop",
+    }  # fmt: skip
+)
+FINISHES = {"length": Finish.LENGTH, "stop": Finish.STOP}
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """One order for text. `resume` holds output tokens that another miner already delivered.
+
+    `max_tokens` counts from the very first output token, resumed ones included.
+    """
+
+    id: bytes
+    model: str
+    sampling: Sampling
+    max_tokens: int
+    messages: tuple[tuple[str, str], ...] = ()
+    prompt: str | None = None
+    tokens: tuple[int, ...] = ()
+    resume: tuple[int, ...] = ()
+    stop: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The body to sign and send."""
+        body: dict[str, Any] = {
+            "id": "0x" + self.id.hex(),
+            "model": self.model,
+            "seed": "0x" + self.sampling.seed.hex(),
+            "temperature": self.sampling.temperature,
+            "top_k": self.sampling.top_k,
+            "top_p": self.sampling.top_p,
+            "max_tokens": self.max_tokens,
+        }
+        if self.messages:
+            body["messages"] = [{"role": r, "content": c} for r, c in self.messages]
+        elif self.prompt is not None:
+            body["prompt"] = self.prompt
+        else:
+            body["tokens"] = self.tokens
+        if self.resume:
+            body["resume"] = self.resume
+        if self.stop:
+            body["stop"] = self.stop
+        return orjson.dumps(body)
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> TextRequest:
+        """Parse a stranger's request; BadMessage names the first field that is wrong."""
+        given = fields.load_object(body)
+        fields.only(given, KNOWN)
+        asked = [name for name in ("messages", "prompt", "tokens") if name in given]
+        if len(asked) != 1:
+            raise BadMessage("give exactly one of messages, prompt and tokens")
+        sampling = Sampling(
+            seed=fields.hexadecimal(given, "seed", SEED_SIZE),
+            temperature=fields.number(given, "temperature", 0.0, 2.0, 1.0),
+            top_k=fields.integer(given, "top_k", 0, 1 << 20, 0),
+            top_p=fields.number(given, "top_p", 1e-6, 1.0, 1.0),
+        )
+        request = cls(
+            id=fields.hexadecimal(given, "id", ID_SIZE),
+            model=fields.text(given, "model", 200),
+            sampling=sampling,
+            max_tokens=fields.integer(given, "max_tokens", 1, MAX_TOKENS, None),
+            messages=_messages(given["messages"]) if "messages" in given else (),
+            prompt=fields.text(given, "prompt", fields.MAX_BODY) if "prompt" in given else None,
+            tokens=fields.token_ids(given, "tokens", MAX_TOKENS),
+            resume=fields.token_ids(given, "resume", MAX_TOKENS),
+            stop=fields.strings(given, "stop", MAX_STOPS, 64),
+        )
+        if not (request.messages or request.prompt or request.tokens):
+            raise BadMessage(f"{asked[0]} is empty: there is nothing to continue")
+        if len(request.resume) >= request.max_tokens:
+            raise BadMessage("resume already holds max_tokens tokens: nothing is left to do")
+        return request
+
+
+def _messages(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list) or len(value) > MAX_TURNS:
+        raise BadMessage(f"messages must be a list of at most {MAX_TURNS} turns")
+    turns = []
+    for turn in value:
+        if not isinstance(turn, dict) or turn.keys() != {"role", "content"}:
+            raise BadMessage("every message is an object with role and content")
+        role, content = turn["role"], turn["content"]
+        if role not in ("system", "user", "assistant") or not isinstance(content, str):
+            raise BadMessage("a message's role is system, user or assistant, its content text")
+        turns.append((role, content))
+    return tuple(turns)
+
+
+@dataclass(slots=True)
+class TextAnswer:
+    """What came back, put together from the stream; nothing in it is believed yet."""
+
+    tokens: list[int] = field(default_factory=list)
+    text: str = ""
+    finish: Finish | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    signed: SignedReceipt | None = None
+
+    def take(self, event: str, data: bytes) -> bool:
+        """Add one event; True when the answer is complete. BadMessage if it is malformed."""
+        given = fields.load_object(data)
+        if event == "tokens":
+            self.tokens += fields.token_ids(given, "tokens", MAX_TOKENS)
+            self.text += fields.text(given, "text", fields.MAX_BODY)
+            return False
+        if event == "error":
+            raise BadMessage(f"the miner reports: {str(given.get('message'))[:300]}")
+        if event != "done" or given.get("finish") not in FINISHES:
+            raise BadMessage("events are tokens, then done with finish length or stop")
+        self.finish = FINISHES[given["finish"]]
+        usage = given.get("usage")
+        if not isinstance(usage, dict):
+            raise BadMessage("usage must be an object")
+        self.prompt_tokens = fields.integer(usage, "prompt_tokens", 0, 1 << 31, None)
+        self.completion_tokens = fields.integer(usage, "completion_tokens", 0, 1 << 31, None)
+        try:
+            self.signed = SignedReceipt.from_json(given.get("receipt"))
+        except BadReceipt as e:
+            raise BadMessage(str(e)) from e
+        return True
+
+
+def tokens_event(tokens: list[int], new_text: str) -> tuple[str, bytes]:
+    """The event that carries new tokens."""
+    return "tokens", orjson.dumps({"tokens": tokens, "text": new_text})
+
+
+def done_event(signed: SignedReceipt) -> tuple[str, bytes]:
+    """The event that ends an answer."""
+    receipt = signed.receipt
+    usage = {"prompt_tokens": receipt.prompt_tokens, "completion_tokens": len(receipt.tokens)}
+    finish = "stop" if receipt.finish is Finish.STOP else "length"
+    return "done", orjson.dumps({"finish": finish, "usage": usage, "receipt": signed.to_json()})
+
+
+def error_event(reason: str, message: str) -> tuple[str, bytes]:
+    """The event that ends an answer which failed half-way."""
+    return "error", orjson.dumps({"reason": reason, "message": message})
