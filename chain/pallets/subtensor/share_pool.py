@@ -1,0 +1,155 @@
+"""The storage of share pools: who has how much alpha behind a hotkey on a subnet.
+
+Shares and denominators in the old format are read where they exist and moved to the new one when
+they are written.
+
+Upstream: pallets/subtensor/src/staking/stake_utils.rs, primitives/share-pool
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chain.pallets.subtensor.accounts import add_staking_hotkey
+from chain.pallets.subtensor.storage_stake import (
+    Alpha_,
+    AlphaV2,
+    StakingHotkeys,
+    TotalHotkeyAlpha,
+    TotalHotkeyShares,
+    TotalHotkeySharesV2,
+)
+from chain.runtime.state import State, iter_items
+from consensus.economics import share_pool
+from consensus.economics.safe_float import ZERO, SafeFloat, from_u64f64
+from consensus.economics.share_pool import Membership
+from ganglion.fixed import I64_MAX, sat_add_u64
+from ganglion.units import AccountId, Alpha, NetUid
+
+
+def _as_i64(amount: int) -> int:
+    """An amount as the reference hands it to its pools: 2^63 and more turn negative."""
+    return amount if amount <= I64_MAX else amount - (1 << 64)
+
+
+def _share(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> SafeFloat:
+    if (Alpha_, hotkey, coldkey, netuid) in s:
+        return from_u64f64(s[Alpha_, hotkey, coldkey, netuid]) or ZERO
+    return s[AlphaV2, hotkey, coldkey, netuid]
+
+
+def _denominator(s: State, hotkey: AccountId, netuid: NetUid) -> SafeFloat:
+    if (TotalHotkeyShares, hotkey, netuid) in s:
+        return from_u64f64(s[TotalHotkeyShares, hotkey, netuid]) or ZERO
+    return s[TotalHotkeySharesV2, hotkey, netuid]
+
+
+def get_membership(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> Membership:
+    """The pool as this coldkey sees it."""
+    return Membership(
+        s[TotalHotkeyAlpha, hotkey, netuid],
+        _denominator(s, hotkey, netuid),
+        _share(s, hotkey, coldkey, netuid),
+    )
+
+
+def is_member(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> bool:
+    """Whether the coldkey has a share, be it worth nothing."""
+    position = (hotkey, coldkey, netuid)
+    return (AlphaV2, *position) in s or (Alpha_, *position) in s
+
+
+def get_stake(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> Alpha:
+    """Alpha of a coldkey behind a hotkey on a subnet; TAO on root."""
+    return Alpha(get_membership(s, hotkey, coldkey, netuid).value())
+
+
+def get_hotkey_stake(s: State, hotkey: AccountId, netuid: NetUid) -> Alpha:
+    """Alpha of all coldkeys behind a hotkey on a subnet; TAO on root."""
+    return s[TotalHotkeyAlpha, hotkey, netuid]
+
+
+def get_coldkey_stake(s: State, coldkey: AccountId, netuid: NetUid) -> Alpha:
+    """Alpha of a coldkey on a subnet, behind all its hotkeys."""
+    total = 0
+    for hotkey in s[StakingHotkeys, coldkey]:
+        total = sat_add_u64(total, get_stake(s, hotkey, coldkey, netuid))
+    return Alpha(total)
+
+
+def can_add_stake(s: State, hotkey: AccountId, netuid: NetUid, amount: int) -> bool:
+    """Whether the amount would earn a share at all."""
+    pool = Membership(s[TotalHotkeyAlpha, hotkey, netuid], _denominator(s, hotkey, netuid), ZERO)
+    return share_pool.is_deposit_possible(pool, abs(_as_i64(amount)))
+
+
+def add_stake(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, amount: int) -> None:
+    """Give a coldkey alpha behind a hotkey."""
+    if amount:
+        add_staking_hotkey(s, coldkey, hotkey)
+    _change(s, hotkey, coldkey, netuid, _as_i64(amount))
+
+
+def take_stake(
+    s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, amount: int
+) -> None:
+    """Take alpha from a coldkey behind a hotkey; nothing if it has less, as in the reference."""
+    if not is_member(s, hotkey, coldkey, netuid):
+        return
+    if get_stake(s, hotkey, coldkey, netuid) >= amount:
+        _change(s, hotkey, coldkey, netuid, -_as_i64(amount))
+
+
+def grow_pool(s: State, hotkey: AccountId, netuid: NetUid, amount: int) -> None:
+    """Give alpha to all who have a share behind a hotkey."""
+    pool = Membership(s[TotalHotkeyAlpha, hotkey, netuid], ZERO, ZERO)
+    _set_total(s, hotkey, netuid, share_pool.grown(pool, _as_i64(amount)).total)
+
+
+def _change(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, delta: int) -> None:
+    after = share_pool.changed(get_membership(s, hotkey, coldkey, netuid), delta)
+    _set_denominator(s, hotkey, netuid, after.denominator)
+    _set_share(s, hotkey, coldkey, netuid, after.share)
+    _set_total(s, hotkey, netuid, after.total)
+
+
+def _set_denominator(s: State, hotkey: AccountId, netuid: NetUid, value: SafeFloat) -> None:
+    """Zero means no entry; any write drops the number in the old format."""
+    if (TotalHotkeyShares, hotkey, netuid) in s:
+        del s[TotalHotkeyShares, hotkey, netuid]
+    if value:
+        s[TotalHotkeySharesV2, hotkey, netuid] = value
+    elif (TotalHotkeySharesV2, hotkey, netuid) in s:
+        del s[TotalHotkeySharesV2, hotkey, netuid]
+
+
+def _set_share(
+    s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, value: SafeFloat
+) -> None:
+    if (Alpha_, hotkey, coldkey, netuid) in s:
+        del s[Alpha_, hotkey, coldkey, netuid]
+    if value:
+        s[AlphaV2, hotkey, coldkey, netuid] = value
+    elif (AlphaV2, hotkey, coldkey, netuid) in s:
+        del s[AlphaV2, hotkey, coldkey, netuid]
+
+
+def _set_total(s: State, hotkey: AccountId, netuid: NetUid, total: int) -> None:
+    if total:
+        s[TotalHotkeyAlpha, hotkey, netuid] = Alpha(total)
+    elif (TotalHotkeyAlpha, hotkey, netuid) in s:
+        del s[TotalHotkeyAlpha, hotkey, netuid]
+
+
+def get_positions(
+    s: State, hotkey: AccountId, coldkey: AccountId | None = None
+) -> list[tuple[AccountId, NetUid, SafeFloat]]:
+    """(coldkey, netuid, share) of all members behind a hotkey, or of one, ascending."""
+    first = (hotkey,) if coldkey is None else (hotkey, coldkey)
+
+    def keys(rest: Any) -> tuple[AccountId, NetUid]:
+        return rest if coldkey is None else (coldkey, rest)
+
+    merged = {keys(k): from_u64f64(bits) or ZERO for k, bits in iter_items(s, Alpha_, *first)}
+    merged.update((keys(k), share) for k, share in iter_items(s, AlphaV2, *first))
+    return [(*key, share) for key, share in sorted(merged.items(), key=lambda item: item[0])]
