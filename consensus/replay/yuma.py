@@ -7,9 +7,11 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from consensus.replay.difference import Case, Difference, Engine, compare
 from consensus.yuma import engine as fast
-from consensus.yuma import reference, scalar
+from consensus.yuma import lanes, reference, scalar
 from consensus.yuma.median import weighted_median
 from consensus.yuma.rows import decode_row, encode_row, without_uid
 from consensus.yuma.scalar import normalise, safe_div, to_u16
@@ -164,26 +166,60 @@ def check_epoch(case: Case, engine: Engine) -> Iterator[Difference]:
 
 def check_median(case: Case, engine: Engine) -> Iterator[Difference]:
     """One weighted median; the recorded stakes are normalised first, as an epoch does."""
-    stake = normalise(case["stake"])
-    limit = sum(stake) - case["kappa"]
-    yield from compare(case["r"], weighted_median(stake, case["score"], limit), "r")
+    if engine == "numpy":
+        median = fast.Median(lanes.u64s(case["stake"]), case["kappa"])
+        value = int(median.of(lanes.u64s([case["score"]]))[0])
+    else:
+        stake = normalise(case["stake"])
+        value = weighted_median(stake, case["score"], sum(stake) - case["kappa"])
+    yield from compare(case["r"], value, "r")
 
 
-def _function(f: Callable[..., object], *arguments: str) -> Callable[..., Iterator[Difference]]:
+def _lane(f: Callable[..., Any], types: Sequence[Any]) -> Callable[..., int]:
+    """A function on lanes as one on integers; `types` are the dtypes of its leading arguments."""
+
+    def call(*arguments: int) -> int:
+        arrays = [np.array([x], dtype=t) for x, t in zip(arguments, types)]
+        return int(f(*arrays, *arguments[len(types) :])[0])
+
+    return call
+
+
+def _function(
+    plain: Callable[..., object],
+    *arguments: str,
+    fast: Callable[..., object] | None = None,
+    proportions: int = 0,
+) -> Callable[[Case, Engine], Iterator[Difference]]:
+    """A checker for one scalar function; `fast` answers for the numpy engine.
+
+    With `proportions`, only when that many leading arguments lie in [0, 1], as they do in an
+    epoch.
+    """
+
     def check(case: Case, engine: Engine) -> Iterator[Difference]:
-        yield from compare(case["r"], f(*(case[a] for a in arguments)), "r")
+        given = [case[name] for name in arguments]
+        held = all(0 <= x <= scalar.ONE for x in given[:proportions])
+        f = fast if engine == "numpy" and fast and held else plain
+        yield from compare(case["r"], f(*given), "r")
 
     return check
 
 
+_FAST_EXP = _lane(lanes.exp_safe, [np.int64])
+_FAST_SIGMOID = _lane(lanes.alpha_sigmoid, [np.uint64] * 3)
+_FAST_MUL = _lane(lanes.mul, [np.uint64] * 2)
+_FAST_U16 = _lane(lanes.to_u16, [np.uint64])
+_SIGMOID = ("c", "w", "b", "lo", "hi", "st")
+
 KINDS: dict[str, Callable[[Case, Engine], Iterable[Difference]]] = {
     "epoch": check_epoch,
-    "math/mul": _function(scalar.mul, "a", "b"),
+    "math/mul": _function(scalar.mul, "a", "b", fast=_FAST_MUL, proportions=2),
     "math/safe_div": _function(scalar.safe_div, "a", "b"),
     "math/sat_div": _function(scalar.sat_div, "a", "b"),
-    "math/u16": _function(to_u16, "a"),
-    "math/exp_safe": _function(scalar.exp_safe, "a"),
-    "math/sigmoid": _function(scalar.alpha_sigmoid, "c", "w", "b", "lo", "hi", "st"),
+    "math/u16": _function(to_u16, "a", fast=_FAST_U16, proportions=1),
+    "math/exp_safe": _function(scalar.exp_safe, "a", fast=_FAST_EXP),
+    "math/sigmoid": _function(scalar.alpha_sigmoid, *_SIGMOID, fast=_FAST_SIGMOID, proportions=5),
     "math/median": check_median,
     "math/upscale": _function(scalar.max_upscale, "v"),
 }

@@ -206,16 +206,17 @@ class Median:
         """One consensus weight per line of `weights` (miners x validators)."""
         if not len(self.voters):
             return np.zeros(len(weights), dtype=np.uint64)
-        keys = weights[:, self.voters]
+        keys = weights.take(self.voters, axis=1)
         keys <<= self.shift
         keys |= self.names
         keys.sort(axis=1)
         if self.limit < 0:
             return keys[:, 0] >> self.shift
         voter = (keys & ((U(1) << self.shift) - U(1))).astype(np.intp)
-        behind = np.cumsum(self.stake[voter], axis=1, dtype=np.uint64)
+        behind = np.cumsum(self.stake.take(voter), axis=1, dtype=np.uint64)
         # The sums rise, so those within the limit come first; none above it means the last score.
-        place = np.minimum((behind <= U(self.limit)).sum(axis=1), len(self.voters) - 1)
+        within = np.count_nonzero(behind <= U(self.limit), axis=1)
+        place = np.minimum(within, len(self.voters) - 1)
         chosen: U64s = keys[np.arange(len(keys)), place]
         chosen >>= self.shift
         return chosen

@@ -85,7 +85,7 @@ def alpha_sigmoid(
 def normalise(v: Sequence[int]) -> list[int]:
     """Each element over the sum; unchanged when the sum is 0."""
     total = sum(v)
-    return list(v) if total == 0 else [safe_div(x, total) for x in v]
+    return list(v) if total == 0 else [safe_div(x, total) if x else 0 for x in v]
 
 
 def max_upscale(values: Sequence[int]) -> list[int]:

@@ -74,11 +74,13 @@ def subnet(r: Random, n: int | None = None) -> SubnetEpoch:
     if r.random() < 0.25:
         commit = [r.choice((NO_COMMIT, *blocks(r, 3, 8000, 0.3))) for _ in range(n)]
     low, high = sorted((r.randrange(65_536), r.randrange(65_536)))
+    seen = n + r.randrange(-2, 3) if r.random() < 0.05 else n
+    steepness = (1000, 1000, 0, -1000, 32_767, -32_768, r.randrange(-999, 999))
     fields = {
         "n": n,
         "current_block": maybe(0.05, r.choice((0, 50)), NOW),
-        "last_update": blocks(r, max(0, n + (r.randrange(-2, 3) if r.random() < 0.05 else 0)), 8700, rare),
-        "block_at_registration": blocks(r, n, 100, rare) if rare else [r.randrange(8000) for _ in range(n)],
+        "last_update": blocks(r, max(0, seen), 8700, rare),
+        "block_at_registration": blocks(r, n, 100 if rare else 8000, rare),
         "alpha_stake": stakes(r, n),
         "tao_stake": stakes(r, n) if r.random() < 0.3 else [0] * n,
         "validator_permits": [r.random() < permits for _ in range(n)],
@@ -97,7 +99,7 @@ def subnet(r: Random, n: int | None = None) -> SubnetEpoch:
         "liquid_alpha_on": r.random() < 0.6,
         "alpha_low": maybe(0.5, 45_875, low),
         "alpha_high": maybe(0.5, 58_982, high),
-        "alpha_sigmoid_steepness": r.choice((1000, 1000, 0, -1000, 32_767, -32_768, r.randrange(-999, 999))),
+        "alpha_sigmoid_steepness": r.choice(steepness),
         "commit_blocks": commit,
         "rao_emission": r.choice((10**9, 0, 1, 2, U64_MAX, 41_000_000_000_123)),
     }  # fmt: skip
