@@ -9,8 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from consensus.replay import KINDS, kind_of, replay
+from consensus.explain import as_json, explain, table
+from consensus.replay import KINDS, integers, kind_of, replay
 from consensus.replay.difference import Case, Difference, Engine
+from consensus.replay.yuma import subnet_of
+
+VECTOR_FAULTS = (KeyError, TypeError, ValueError, IndexError, AttributeError, struct.error)
+"""What a checker raises on a case that lacks a field or holds the wrong type."""
 
 
 class Malformed(Exception):
@@ -59,11 +64,34 @@ def first_difference(label: str, case: Case, engine: Engine) -> Difference | Non
     """The first difference of a case, None for none."""
     try:
         return next(iter(replay(case, engine)), None)
-    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+    except VECTOR_FAULTS as error:
         what = f"{type(error).__name__}: {error}"
         raise Malformed(
             f"{label}: not a complete vector of kind {kind_of(case)!r} ({what})"
         ) from error
+
+
+def explain_all(files: list[str], uid: int, *, as_lines: bool) -> int:
+    """Print one uid's epoch for every epoch vector of the files that has it; 0 when any did."""
+    shown = 0
+    for label, case in (pair for source in files for pair in cases(source)):
+        if kind_of(case) != "epoch":
+            continue
+        try:
+            subnet = subnet_of(integers(case["in"]))
+            if uid >= subnet.n:
+                continue
+            explanation = explain(subnet, uid)
+        except VECTOR_FAULTS as error:
+            raise Malformed(f"{label}: not a complete epoch vector ({error!r})") from error
+        shown += 1
+        if as_lines:
+            print(json.dumps({"case": label} | as_json(explanation)))
+        else:
+            print(f"{label}{name_of(case)}\n{table(explanation)}\n")
+    if not shown:
+        raise Malformed(f"no epoch vector in {', '.join(files)} has uid {uid}")
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -73,10 +101,16 @@ def main(argv: list[str] | None = None) -> int:
         "files", nargs="+", metavar="FILE", help="vector file, one JSON object a line; - for stdin"
     )
     parser.add_argument("--engine", choices=("reference", "numpy"), default="reference")
+    parser.add_argument(
+        "--explain", type=int, metavar="UID", help="show what made this uid's pay in each epoch"
+    )
+    parser.add_argument("--json", action="store_true", help="explanations as one JSON line each")
     args = parser.parse_args(argv)
 
     total = mismatches = 0
     try:
+        if args.explain is not None:
+            return explain_all(args.files, args.explain, as_lines=args.json)
         for source in args.files:
             for label, case in cases(source):
                 total += 1

@@ -89,3 +89,15 @@ def test_tool_says_what_is_wrong_with_a_line(text: str, cause: str) -> None:
     assert result.stderr.startswith("-:1: ")
     assert cause in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_tool_explains_a_uid() -> None:
+    lines = [json.dumps(case) for case in cases("yuma-epoch.jsonl")[13:15]]
+    shown = tool("\n".join(lines), "--explain", "3")
+    assert shown.returncode == 0
+    assert shown.stdout.count("uid 3: consensus") == 2
+    told = tool(lines[0], "--explain", "3", "--json")
+    assert json.loads(told.stdout)["uid"] == 3
+    stranger = tool(lines[0], "--explain", "99")
+    assert stranger.returncode == 2
+    assert stranger.stderr == "no epoch vector in - has uid 99\n"
