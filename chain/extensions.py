@@ -188,7 +188,9 @@ class ChargeTransactionPayment(Extension):
     def post_dispatch(self, s: State, ctx: Context, weight: int, failed: bool) -> None:
         if ctx.who is None:
             return
-        info = replace(ctx.info, pays=ctx.notes.get("actual_pays", ctx.info.pays))
+        info = ctx.info
+        if ctx.notes["actual_pays"] is not info.pays:
+            info = replace(info, pays=ctx.notes["actual_pays"])
         actual = payment.compute_fee(ctx.length, info, weight, ctx.tip)
         payment.settle(s, ctx.who, ctx.notes["fee"], actual, ctx.tip)
 

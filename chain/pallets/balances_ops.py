@@ -107,7 +107,7 @@ def _write(s: State, who: AccountId, data: AccountData) -> None:
     if did_provide and not does_provide:
         dec_providers(s, who)
     if (Account, who) in s:
-        s[Account, who] = replace(s[Account, who], data=data)
+        s[Account, who] = s[Account, who].with_data(data)
     if is_new and does_provide:
         s.emit(Endowed(who, data.free))
     if dust:
@@ -116,13 +116,18 @@ def _write(s: State, who: AccountId, data: AccountData) -> None:
 
 
 def _increase(s: State, who: AccountId, amount: int) -> None:
-    data = s[Account, who].data
-    _write(s, who, replace(data, free=Rao(data.free + amount)))
+    """Add to the free balance (a negative amount takes away)."""
+    info = s[Account, who]
+    old = info.data
+    data = AccountData(Rao(old.free + amount), old.reserved, old.frozen, old.flags)
+    if old.free >= ED and data.free >= ED:  # nothing but the number changes
+        s[Account, who] = info.with_data(data)
+    else:
+        _write(s, who, data)
 
 
 def _decrease(s: State, who: AccountId, amount: int) -> None:
-    data = s[Account, who].data
-    _write(s, who, replace(data, free=Rao(data.free - amount)))
+    _increase(s, who, -amount)
 
 
 def ensure_can_withdraw(s: State, who: AccountId, amount: int, keep: Keep) -> None:
@@ -131,12 +136,15 @@ def ensure_can_withdraw(s: State, who: AccountId, amount: int, keep: Keep) -> No
         return
     info = s[Account, who]
     left = info.data.free - amount
-    ensure(left >= 0, TokenError(TokenErrorKind.FundsUnavailable))
-    liquid = info.data.free - max(info.data.frozen - info.data.reserved, 0)
-    ensure(amount <= liquid, TokenError(TokenErrorKind.Frozen))
+    if left < 0:
+        raise TokenError(TokenErrorKind.FundsUnavailable)
+    if left < max(info.data.frozen - info.data.reserved, 0):
+        raise TokenError(TokenErrorKind.Frozen)
     if left < ED:
-        ensure(not _is_only_provider(s, who), TokenError(TokenErrorKind.OnlyProvider))
-        ensure(keep is Keep.EXPENDABLE, TokenError(TokenErrorKind.NotExpendable))
+        if _is_only_provider(s, who):
+            raise TokenError(TokenErrorKind.OnlyProvider)
+        if keep is not Keep.EXPENDABLE:
+            raise TokenError(TokenErrorKind.NotExpendable)
 
 
 def can_withdraw(s: State, who: AccountId, amount: int, keep: Keep = Keep.EXPENDABLE) -> bool:
@@ -153,8 +161,10 @@ def ensure_can_deposit(s: State, who: AccountId, amount: int) -> None:
     if amount == 0:
         return
     new = s[Account, who].data.free + amount
-    ensure(new <= MAX, ArithmeticFailure(ArithmeticErrorKind.Overflow))
-    ensure(new >= ED, TokenError(TokenErrorKind.BelowMinimum))
+    if new > MAX:
+        raise ArithmeticFailure(ArithmeticErrorKind.Overflow)
+    if new < ED:
+        raise TokenError(TokenErrorKind.BelowMinimum)
 
 
 def transfer(

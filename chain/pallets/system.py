@@ -235,7 +235,7 @@ def dec_consumers(s: State, who: AccountId) -> None:
 def inc_nonce(s: State, who: AccountId) -> None:
     """Count one extrinsic of the account."""
     info = s[Account, who]
-    s[Account, who] = replace(info, nonce=info.nonce + 1)
+    s[Account, who] = info.with_nonce(info.nonce + 1)
 
 
 def block_number(s: State) -> BlockNumber:

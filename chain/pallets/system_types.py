@@ -34,6 +34,14 @@ class AccountInfo:
     sufficients: u32 = 0
     data: AccountData = AccountData()
 
+    def with_data(self, data: AccountData) -> AccountInfo:
+        """The same account with other balances (written out: this is the hottest copy)."""
+        return AccountInfo(self.nonce, self.consumers, self.providers, self.sufficients, data)
+
+    def with_nonce(self, nonce: int) -> AccountInfo:
+        """The same account with another nonce."""
+        return AccountInfo(nonce, self.consumers, self.providers, self.sufficients, self.data)
+
 
 @scale_type("frame_support::dispatch::PerDispatchClass")
 @dataclass(frozen=True, slots=True)
