@@ -5,17 +5,30 @@ from __future__ import annotations
 from chain import extensions as ext
 from chain.apis_core import CORE_APIS
 from chain.apis_host import host_apis
-from chain.pallets import aura, balances, grandpa, randomness, system, timestamp
+from chain.pallets import (
+    alpha_assets,
+    aura,
+    balances,
+    grandpa,
+    multisig,
+    proxy,
+    randomness,
+    safe_mode,
+    sudo,
+    swap,
+    system,
+    timestamp,
+    utility,
+)
 from chain.pallets import transaction_payment as payment
+from chain.pallets.call_filter import call_filter
+from chain.pallets.subtensor import pallet as subtensor
+from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.extension import Extension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
 SPEC_VERSION = 461
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
-
-
-class SudoTransactionExtension(Extension):
-    identifier = "SudoTransactionExtension"
 
 
 class CheckShieldedTxValidity(Extension):
@@ -43,6 +56,14 @@ def make_runtime() -> Runtime:
             4: grandpa.pallet,
             5: balances.pallet,
             6: payment.pallet,
+            7: subtensor.pallet,
+            11: utility.pallet,
+            12: sudo.pallet,
+            13: multisig.pallet,
+            16: proxy.pallet,
+            20: safe_mode.pallet,
+            28: swap.pallet,
+            31: alpha_assets.pallet,
         },
         (
             ext.CheckNonZeroSender(),
@@ -60,6 +81,7 @@ def make_runtime() -> Runtime:
             ext.CheckMetadataHash(),
         ),
         (*host_apis(lambda: made[0]), *CORE_APIS),
+        call_filter=call_filter,
     )
     made.append(runtime)
     return runtime
