@@ -89,6 +89,10 @@ class Tokenizer(Protocol):
         """Token ids of plain text; text that spells a special token stays plain."""
         ...
 
+    def complete(self, text: str) -> list[int]:
+        """The prompt that asks to continue the text, opened the way the model was trained."""
+        ...
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of tokens; special tokens vanish, broken UTF-8 becomes U+FFFD."""
         ...

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ganglion.wire.receipts import Finish
 from neurons.engine.base import PAGE, LanguageModel, Output, Patterns, Row
 from neurons.engine.pages import PagePool, needed
 from subnets.proofs.ieee import Floats
 from subnets.proofs.sampling import Sampling, choose, draws_for
-from subnets.receipts import Finish
 
 NOISE_BLOCK = 32
 

@@ -42,6 +42,10 @@ class ByteTokenizer:
         """The bytes of the text; no special token is ever read out of it."""
         return list(text.encode("utf-8", "replace"))
 
+    def complete(self, text: str) -> list[int]:
+        """The prompt that asks to continue the text."""
+        return [self.bos, *self.encode(text)]
+
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of the byte tokens, special tokens left out."""
         return bytes(t for t in tokens if t < 256).decode("utf-8", "replace")

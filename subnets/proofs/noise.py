@@ -16,11 +16,11 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from ganglion.wire.text import SEED_SIZE
 from subnets.proofs.ieee import Floats, log
 
 Words = npt.NDArray[np.uint64]
 
-SEED_SIZE = 32
 DOMAIN = b"ganglion/noise/1"
 ROUNDS = 10
 MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))

@@ -11,11 +11,11 @@ Source of the idea: Token-DiFR (arXiv 2511.20621).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ganglion.wire.text import Sampling as Sampling
 from subnets.proofs.ieee import Floats, exp
 from subnets.proofs.noise import noise
 
@@ -24,16 +24,6 @@ Ids = npt.NDArray[np.int64]
 
 MASS_BITS = 40
 SHARE_BITS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. `top_k` 0 and `top_p` 1.0 leave every token; `seed` has 32 bytes."""
-
-    seed: bytes
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
 
 
 def allowed(logits: Floats, sampling: Sampling) -> Mask | None:

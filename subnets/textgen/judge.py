@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from subnets import receipts
+from ganglion.wire import receipts
+from ganglion.wire.receipts import BadReceipt, Expected, Finish
+from ganglion.wire.text import TextAnswer, TextRequest
 from subnets.models import Thresholds, mismatches_allowed
 from subnets.proofs import toploc
 from subnets.proofs.ieee import Floats
 from subnets.proofs.sampling import margins
-from subnets.receipts import BadReceipt, Expected, Finish
-from subnets.textgen.protocol import TextAnswer, TextRequest
 from subnets.verdict import Reason, Verdict
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganglion.wire.receipts import Finish
 from neurons.engine.base import PAGE
 from neurons.engine.batch import Job, Overloaded, Scheduler, Token, run_alone
 from neurons.engine.folder import TINY
 from neurons.engine.llama import ExactLlama
 from neurons.engine.pages import PagePool
 from subnets.proofs.sampling import Sampling
-from subnets.receipts import Finish
 
 MODEL = ExactLlama(TINY, "tiny")
 CARD = MODEL.card

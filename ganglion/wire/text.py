@@ -13,14 +13,13 @@ from typing import Any
 
 import orjson
 
-from subnets import fields
-from subnets.fields import BadMessage
-from subnets.proofs.noise import SEED_SIZE
-from subnets.proofs.sampling import Sampling
-from subnets.receipts import BadReceipt, Finish, SignedReceipt
+from ganglion.wire import fields
+from ganglion.wire.fields import BadMessage
+from ganglion.wire.receipts import BadReceipt, Finish, SignedReceipt
 
 PATH = "/v1/generate"
 ID_SIZE = 16
+SEED_SIZE = 32
 MAX_TOKENS = 1 << 17
 MAX_TURNS = 256
 MAX_STOPS = 4
@@ -41,6 +40,16 @@ KNOWN = frozenset(
     }  # fmt: skip
 )
 FINISHES = {"length": Finish.LENGTH, "stop": Finish.STOP}
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. `top_k` 0 and `top_p` 1.0 leave every token; `seed` has 32 bytes."""
+
+    seed: bytes
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganglion.keys import Keypair
-from subnets import receipts
-from subnets.receipts import BadReceipt, Expected, Finish, Receipt, SignedReceipt
+from ganglion.wire import receipts
+from ganglion.wire.receipts import BadReceipt, Expected, Finish, Receipt, SignedReceipt
 
 MINER, CALLER = Keypair.from_uri("//Bob"), Keypair.from_uri("//Alice")
 PROOFS = (b"\1" * 258, b"\2" * 258)

@@ -1,0 +1,1 @@
+"""What travels between callers and neurons: requests, answers, event streams, signed receipts."""

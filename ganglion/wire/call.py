@@ -1,0 +1,172 @@
+"""Asking a neuron: one signed request out, its answer in.
+
+Every failure is a `CallFailed` with a reason, so that callers can tell a neuron that is down from
+one that is wrong, and both from their own trouble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+
+from ganglion import btauth
+from ganglion.errors import GanglionError
+from ganglion.keys import Keypair
+from ganglion.wire.fields import MAX_BODY, BadMessage
+from ganglion.wire.sse import Decoder, StreamError
+from ganglion.wire.text import PATH, TextAnswer, TextRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A neuron as the chain publishes it: address of its hotkey, host and port."""
+
+    hotkey: str
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Base URL of the neuron's server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+class CallFailed(GanglionError):
+    """A call brought no usable answer.
+
+    `reason` is unreachable, timeout, busy, refused or bad-format; `status` is the HTTP status if
+    there was one.
+    """
+
+    def __init__(self, reason: str, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.reason, self.status = reason, status
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for a connection, for the first byte, between bytes, and altogether."""
+
+    connect: float = 3.0
+    idle: float = 15.0
+    total: float = 120.0
+
+    def timeout(self) -> aiohttp.ClientTimeout:
+        """As aiohttp understands it."""
+        return aiohttp.ClientTimeout(
+            total=self.total, sock_connect=self.connect, sock_read=self.idle
+        )
+
+
+class Caller:
+    """Signs with one hotkey and keeps connections open. Use as an async context manager."""
+
+    def __init__(self, hotkey: Keypair, patience: Patience | None = None) -> None:
+        self.hotkey, self.patience = hotkey, patience or Patience()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Caller:
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
+        self._session = aiohttp.ClientSession(connector=connector)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _headers(self, target: Target, method: str, path: str, body: bytes) -> dict[str, str]:
+        signed = btauth.sign(self.hotkey, method, path, body, receiver=target.hotkey)
+        return {**signed, "Content-Type": "application/json"}
+
+    async def pieces(
+        self, target: Target, method: str, path: str, body: bytes = b""
+    ) -> AsyncIterator[bytes]:
+        """The body of the reply as it arrives; CallFailed for anything but status 200."""
+        if self._session is None:
+            raise RuntimeError("use Caller in an `async with` block")
+        headers = self._headers(target, method, path, body)
+        url, size = target.url + path, 0
+        try:
+            async with self._session.request(
+                method, url, data=body, headers=headers, timeout=self.patience.timeout()
+            ) as reply:
+                if reply.status != 200:
+                    raise await _refusal(reply)
+                async for piece in reply.content.iter_any():
+                    size += len(piece)
+                    if size > 16 * MAX_BODY:
+                        raise CallFailed("bad-format", "the answer is larger than anyone needs")
+                    yield piece
+        except aiohttp.ClientConnectorError as e:
+            raise CallFailed("unreachable", f"{target.url} cannot be reached: {e}") from e
+        except TimeoutError as e:
+            raise CallFailed("timeout", f"{target.url} did not answer in time") from e
+        except (aiohttp.ClientError, OSError) as e:
+            raise CallFailed("unreachable", f"{target.url} broke the connection: {e}") from e
+
+    async def fetch(self, target: Target, method: str, path: str, body: bytes = b"") -> bytes:
+        """The whole reply of a short call."""
+        return b"".join([piece async for piece in self.pieces(target, method, path, body)])
+
+    async def events(self, target: Target, body: bytes) -> AsyncIterator[tuple[str, bytes]]:
+        """The events of a text request's answer."""
+        decoder = Decoder()
+        async for piece in self.pieces(target, "POST", PATH, body):
+            try:
+                events = decoder.feed(piece)
+            except StreamError as e:
+                raise CallFailed("bad-format", str(e)) from e
+            for event in events:
+                yield event
+
+    async def text(self, target: Target, request: TextRequest) -> TimedAnswer:
+        """A whole answer to a text request with the times the caller saw."""
+        answer, body, started = TextAnswer(), request.to_bytes(), time.monotonic()
+        arrivals: list[float] = []
+        try:
+            async for name, data in self.events(target, body):
+                complete = answer.take(name, data)
+                arrivals.append(time.monotonic() - started)
+                if complete:
+                    return TimedAnswer(answer, body, tuple(arrivals))
+        except BadMessage as e:
+            raise CallFailed("bad-format", str(e)) from e
+        raise CallFailed("bad-format", "the stream ended before the answer was complete")
+
+
+@dataclass(frozen=True, slots=True)
+class TimedAnswer:
+    """An answer, the body that was sent, and the seconds after which each event arrived."""
+
+    answer: TextAnswer
+    body: bytes
+    arrivals: tuple[float, ...]
+
+    @property
+    def first_token_ms(self) -> int:
+        """Milliseconds to the first event."""
+        return round(self.arrivals[0] * 1000)
+
+    @property
+    def total_ms(self) -> int:
+        """Milliseconds to the last event."""
+        return round(self.arrivals[-1] * 1000)
+
+
+async def _refusal(reply: aiohttp.ClientResponse) -> CallFailed:
+    """What a status other than 200 means, with the neuron's own sentence if it gave one."""
+    try:
+        raw = await asyncio.wait_for(reply.content.read(4096), 2.0)
+        value = orjson.loads(raw)
+        said = str(value["message"])[:300]
+    except (TimeoutError, aiohttp.ClientError, orjson.JSONDecodeError, KeyError, TypeError):
+        said = "no reason given"
+    reason = "busy" if reply.status in (429, 503) else "refused"
+    return CallFailed(reason, f"status {reply.status}: {said}", reply.status)

@@ -1,0 +1,71 @@
+"""From the words of a command line to a loaded model: engine kind, model name or folder.
+
+| kind | what runs | needs |
+|---|---|---|
+| `exact` | the bit-exact CPU engine on a Llama folder; `tiny` is the shipped one | numpy |
+| `hf` | any causal language model of transformers, on CUDA when present | the extra `miner` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurons.engine.base import EngineError, LanguageModel, Tokenizer
+from neurons.engine.bytes import ByteTokenizer
+from neurons.engine.folder import TINY
+from neurons.engine.llama import ExactLlama
+from subnets.models import ModelEntry, load_entry
+
+TINY_NAME = "ganglion/tiny"
+CALIBRATION = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run, its tokenizer, and its calibration if the folder holds one."""
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    entry: ModelEntry
+
+
+def resolve(name: str) -> tuple[str, Path | None]:
+    """The public name of a model and its folder, if it is one on this machine."""
+    if name in ("tiny", TINY_NAME):
+        return TINY_NAME, TINY
+    path = Path(name).expanduser()
+    return (path.name, path) if path.is_dir() else (name, None)
+
+
+def load(kind: str, name: str) -> Loaded:
+    """Load a model; EngineError says what is missing and what to do."""
+    public, folder = resolve(name)
+    if kind == "exact":
+        if folder is None:
+            raise EngineError(f"{name} is no folder here; the exact engine needs a local Llama")
+        model: LanguageModel = ExactLlama(folder, public)
+        tokenizer: Tokenizer = ByteTokenizer(folder)
+    elif kind == "hf":
+        try:
+            from neurons.engine.hf import load_hf
+        except ImportError as e:
+            raise EngineError(f"the hf engine needs {e.name}: pip install 'ganglion[miner]'") from e
+        model, tokenizer, folder = load_hf(public, folder)
+    else:
+        raise EngineError(f"there is no engine {kind!r}; the kinds are exact and hf")
+    return Loaded(model, tokenizer, entry_for(model, folder))
+
+
+def entry_for(model: LanguageModel, folder: Path | None) -> ModelEntry:
+    """The calibration beside the weights if it is about them, else an entry with hashes only."""
+    card = model.card
+    path = None if folder is None else folder / CALIBRATION
+    if path is not None and path.is_file():
+        try:
+            entry = load_entry(path)
+        except ValueError as e:
+            raise EngineError(f"{path} is malformed: {e}") from e
+        if entry.weights_hash == card.weights_hash:
+            return entry
+    return ModelEntry(card.name, card.weights_hash, card.tokenizer_hash)

@@ -1,0 +1,162 @@
+"""The thread that runs a model: jobs in from an event loop, tokens out to it.
+
+The scheduler decides, the model computes, this file only moves things between threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from neurons.engine.base import EngineError, LanguageModel, Output, prefill
+from neurons.engine.batch import Job, Overloaded, Scheduler, Token
+from neurons.engine.pages import PagePool
+
+log = logging.getLogger(__name__)
+
+Command = Callable[[], None]
+_STOP = None
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Where the tokens of one job go."""
+
+    loop: asyncio.AbstractEventLoop
+    inbox: asyncio.Queue[Token | Exception]
+
+    def put(self, item: Token | Exception) -> None:
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
+
+
+class Worker:
+    """One model, one thread, one cache of `pages` pages. Use `start` and `stop`."""
+
+    def __init__(
+        self, model: LanguageModel, pages: int = 1024, width: int = 32, queue_limit: int = 256
+    ) -> None:
+        self.model, card = model, model.card
+        self.pool = PagePool(pages)
+        self._cache = model.new_cache(pages)
+        self._scheduler = Scheduler(
+            self.pool, card.vocab, card.context, width=width, queue=queue_limit
+        )
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._listeners: dict[str, _Listener] = {}
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.tokens_made = 0
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Jobs running and waiting."""
+        return self._scheduler.load
+
+    def start(self) -> None:
+        """Start the thread; call once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the pass in progress; open jobs end with EngineError."""
+        self._commands.put(_STOP)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def generate(self, job: Job) -> AsyncIterator[Token]:
+        """The tokens of a job as they come. ValueError, Overloaded or EngineError if it fails.
+
+        Leaving the loop early cancels the job.
+        """
+        listener = _Listener(asyncio.get_running_loop(), asyncio.Queue())
+        self._commands.put(lambda: self._submit(job, listener))
+        try:
+            while True:
+                item = await listener.inbox.get()
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+                if item.finish is not None:
+                    return
+        finally:
+            self._commands.put(lambda: self._cancel(job.key))
+
+    async def prefill(self, tokens: Sequence[int], keep: int) -> Output:
+        """One forward pass outside the batch, on the same thread."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Output] = loop.create_future()
+
+        def settle(output: Output | None, error: Exception | None) -> None:
+            if not done.done():
+                if error is not None:
+                    done.set_exception(error)
+                elif output is not None:
+                    done.set_result(output)
+
+        def compute() -> None:
+            try:
+                output = prefill(self.model, tokens, keep)
+            except (ArithmeticError, MemoryError, RuntimeError, ValueError, LookupError) as e:
+                loop.call_soon_threadsafe(settle, None, EngineError(f"the prefill failed: {e}"))
+            else:
+                loop.call_soon_threadsafe(settle, output, None)
+
+        self._commands.put(compute)
+        return await done
+
+    def _submit(self, job: Job, listener: _Listener) -> None:
+        try:
+            if job.key in self._listeners:
+                raise ValueError("a request with this id is running already")
+            self._scheduler.submit(job)
+        except (ValueError, Overloaded) as e:
+            listener.put(e)
+        else:
+            self._listeners[job.key] = listener
+
+    def _cancel(self, key: str) -> None:
+        if self._listeners.pop(key, None) is not None:
+            self._scheduler.cancel(key)
+
+    def _run(self) -> None:
+        idle = True
+        while True:
+            try:
+                command = self._commands.get(block=idle)
+            except queue.Empty:
+                idle = not self._pass()
+                continue
+            if command is _STOP:
+                break
+            command()
+            idle = False
+        self._fail(EngineError("this miner is shutting down"))
+
+    def _pass(self) -> bool:
+        """One forward pass; False if there was nothing to do."""
+        rows = self._scheduler.plan()
+        if not rows:
+            return False
+        try:
+            tokens = self._scheduler.absorb(self.model.forward(self._cache, rows))
+        except (ArithmeticError, MemoryError, RuntimeError, ValueError, LookupError) as e:
+            log.exception("a forward pass failed; its %d requests are dropped", len(rows))
+            self._fail(EngineError(f"the engine failed: {type(e).__name__}"))
+            return True
+        for token in tokens:
+            self.tokens_made += 1
+            listener = self._listeners.get(token.key)
+            if listener is not None:
+                listener.put(token)
+                if token.finish is not None:
+                    del self._listeners[token.key]
+        return True
+
+    def _fail(self, error: EngineError) -> None:
+        for key, listener in list(self._listeners.items()):
+            self._scheduler.cancel(key)
+            listener.put(error)
+        self._listeners.clear()

@@ -1,0 +1,142 @@
+"""The HTTP side of a neuron: signed requests in, clear refusals out.
+
+Every request is authenticated before anything reads it: no route is open. A request signed
+before this server started is refused, so that a restart forgets no replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from ganglion import btauth, ss58
+from ganglion.btauth import AuthError, MemoryReplayStore, Verifier
+from ganglion.wire.fields import MAX_BODY
+
+log = logging.getLogger(__name__)
+
+READ_SECONDS = 10.0
+"""How long a caller may take to deliver a whole request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request whose signature holds: the caller's public key and the raw body."""
+
+    caller: bytes
+    body: bytes
+
+
+Handler = Callable[[web.Request, Signed], Awaitable[web.StreamResponse]]
+
+
+class Refusal(Exception):
+    """A request is turned away: status, reason code and a sentence."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.message = status, reason, message
+        self.retry_after = retry_after
+
+    def response(self) -> web.Response:
+        """As JSON, with Retry-After where waiting helps."""
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
+        body: dict[str, Any] = {"reason": self.reason, "message": self.message}
+        return json_response(body, self.status, headers)
+
+
+def json_response(
+    value: object, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """JSON by orjson."""
+    return web.Response(
+        body=orjson.dumps(value), status=status, content_type="application/json", headers=headers
+    )
+
+
+class Gate:
+    """Checks signatures for one receiver."""
+
+    def __init__(self, receiver: str) -> None:
+        self._verifier = Verifier(receiver, MemoryReplayStore())
+        self._started_ns = time.time_ns()
+
+    async def admit(self, request: web.Request) -> Signed:
+        """Read and authenticate a request; Refusal if it is unsigned, slow, large or replayed."""
+        try:
+            body = await asyncio.wait_for(request.read(), READ_SECONDS)
+        except TimeoutError as e:
+            raise Refusal(408, "slow", f"a request must arrive within {READ_SECONDS:g} s") from e
+        except web.HTTPRequestEntityTooLarge as e:
+            raise Refusal(413, "too-large", f"a request has at most {MAX_BODY} bytes") from e
+        if btauth.HEADER_SIGNATURE not in request.headers:
+            raise Refusal(401, "unsigned", "requests to this server are signed: add btauth/1 "
+                          f"headers ({btauth.HEADER_HOTKEY}, {btauth.HEADER_NONCE}, "
+                          f"{btauth.HEADER_SIGNATURE})")  # fmt: skip
+        try:
+            caller = self._verifier.verify(request.headers, request.method, request.path_qs, body)
+        except AuthError as e:
+            raise Refusal(401, _code(e), str(e)) from e
+        if caller.nonce < self._started_ns:
+            raise Refusal(401, "stale", "signed before this server started: sign a new nonce")
+        return Signed(ss58.decode(caller.hotkey, prefix=None), body)
+
+
+def _code(error: AuthError) -> str:
+    names = {
+        btauth.MalformedAuth: "malformed-auth",
+        btauth.WrongReceiver: "wrong-receiver",
+        btauth.StaleRequest: "stale",
+        btauth.BadSignature: "bad-signature",
+        btauth.ReplayedRequest: "replayed",
+        btauth.StoreFull: "busy",
+    }
+    return names.get(type(error), "refused")
+
+
+class Server:
+    """An aiohttp application on one port. Port 0 picks a free one; see `port`."""
+
+    def __init__(self, app: web.Application, host: str, port: int) -> None:
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=3.0
+        )
+        self.host, self.port = host, port
+
+    async def start(self) -> None:
+        """Listen; OSError if the port is taken."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
+        await site.start()
+        sockets = site._server.sockets if isinstance(site._server, asyncio.Server) else ()
+        self.port = sockets[0].getsockname()[1] if sockets else self.port
+
+    async def stop(self) -> None:
+        """Close the socket, let answers in progress end for a moment, then cut them."""
+        await self._runner.cleanup()
+
+
+def application(gate: Gate, routes: Mapping[tuple[str, str], Handler]) -> web.Application:
+    """An application that authenticates every request, then looks for its (method, path)."""
+
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        try:
+            signed = await gate.admit(request)
+            handler = routes.get((request.method, request.path))
+            if handler is None:
+                known = ", ".join(f"{method} {path}" for method, path in routes)
+                raise Refusal(404, "not-found", f"this server knows only {known}")
+            return await handler(request, signed)
+        except Refusal as refusal:
+            return refusal.response()
+
+    app = web.Application(client_max_size=MAX_BODY)
+    app.router.add_route("*", "/{path:.*}", dispatch)
+    return app

@@ -1,0 +1,1 @@
+"""`neuron-miner`: serves a model under signed requests and signs what it answers."""

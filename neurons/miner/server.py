@@ -1,0 +1,135 @@
+"""The routes of a miner: text or vectors by what it offers, and its status.
+
+Callers are served by stake when there is more work than room; strangers without stake have the
+lowest priority and a small share of the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+
+from ganglion.wire import sse
+from ganglion.wire import text as textgen
+from ganglion.wire import vectors as embedding
+from ganglion.wire.fields import BadMessage
+from neurons.engine.batch import Overloaded
+from neurons.http import Gate, Handler, Refusal, Signed, application, json_response
+from neurons.miner.embedding import EmbedService
+from neurons.miner.textgen import TextService
+
+log = logging.getLogger(__name__)
+
+Standing = Callable[[bytes], float]
+"""The stake of a hotkey in TAO; 0 for a stranger."""
+
+STRANGER_LIMIT = 4
+CALLER_LIMIT = 256
+
+
+class MinerApp:
+    """What a miner serves. `standing` ranks callers; hand in either service or both."""
+
+    def __init__(
+        self, gate: Gate, standing: Standing,
+        text: TextService | None = None, embed: EmbedService | None = None,
+    ) -> None:  # fmt: skip
+        self.standing, self.text, self.embed = standing, text, embed
+        self.open: Counter[bytes] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.started = time.monotonic()
+        routes: dict[tuple[str, str], Handler] = {("GET", "/status"): self.status}
+        if text is not None:
+            routes["POST", textgen.PATH] = self.generate
+        if embed is not None:
+            routes["POST", embedding.PATH] = self.vectors
+        self.app = application(gate, routes)
+
+    @contextmanager
+    def _slot(self, caller: bytes) -> Any:
+        """A place among the caller's open requests; Refusal when it has too many."""
+        most = CALLER_LIMIT if self.standing(caller) > 0 else STRANGER_LIMIT
+        if self.open[caller] >= most:
+            self.refused["busy"] += 1
+            raise Refusal(429, "busy", f"you have {most} open requests here already", 1)
+        self.open[caller] += 1
+        try:
+            yield
+        finally:
+            self.open[caller] -= 1
+            if not self.open[caller]:
+                del self.open[caller]
+
+    async def generate(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+        """POST /v1/generate: a stream of events."""
+        assert self.text is not None
+        try:
+            order = self.text.accept(signed.body, signed.caller, self.standing(signed.caller))
+        except BadMessage as e:
+            self.refused["request"] += 1
+            raise Refusal(400, "request", str(e)) from e
+        with self._slot(signed.caller):
+            events = self.text.answer(order)
+            try:
+                first = await anext(events)
+            except Overloaded as e:
+                self.refused["busy"] += 1
+                raise Refusal(503, "busy", str(e), 1) from e
+            return await self._stream(request, first, events)
+
+    async def _stream(
+        self, request: web.Request, first: tuple[str, bytes], rest: AsyncIterator[Any]
+    ) -> web.StreamResponse:
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            await response.write(sse.encode(*first))
+            async for event in rest:
+                await response.write(sse.encode(*event))
+        except ConnectionResetError:
+            log.info("a caller left in the middle of its answer")
+        return response
+
+    async def vectors(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+        """POST /v1/embed: one JSON answer."""
+        assert self.embed is not None
+        try:
+            with self._slot(signed.caller):
+                return json_response(await self.embed.answer(signed.body, signed.caller))
+        except BadMessage as e:
+            self.refused["request"] += 1
+            raise Refusal(400, "request", str(e)) from e
+
+    async def status(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+        """GET /status: what is served and how busy it is."""
+        report: dict[str, Any] = {
+            "up_seconds": round(time.monotonic() - self.started),
+            "refused": dict(self.refused),
+        }
+        if self.text is not None:
+            running, waiting = self.text.worker.load
+            report["text"] = {
+                **describe(self.text.card), "running": running, "waiting": waiting,
+                "answers": self.text.answers, "tokens": self.text.worker.tokens_made,
+                "prefix_tokens_reused": self.text.worker.pool.reused,
+            }  # fmt: skip
+        if self.embed is not None:
+            report["embedding"] = {**describe(self.embed.card), "answers": self.embed.answers}
+        return json_response(report)
+
+
+def describe(card: Any) -> dict[str, Any]:
+    """A model card as JSON."""
+    return {
+        "model": card.name,
+        "weights": "0x" + card.weights_hash.hex(),
+        "context": card.context,
+        "class": "exact" if card.exact else "fast",
+    }

@@ -1,0 +1,134 @@
+"""Answering text requests: prompt to tokens, tokens to events, and the signed receipt at the end.
+
+The service takes any engine worker and any tokenizer; it neither knows the network nor the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganglion.hashing import blake2_256
+from ganglion.wire import receipts
+from ganglion.wire.fields import BadMessage
+from ganglion.wire.receipts import Finish, Receipt, SignedReceipt
+from ganglion.wire.text import TextRequest, done_event, error_event, tokens_event
+from neurons.engine.base import EngineError, Patterns, Tokenizer
+from neurons.engine.batch import Job, Overloaded, Token
+from neurons.engine.text import TextStream
+from neurons.engine.worker import Worker
+from neurons.identity import Identity
+from subnets.proofs import toploc
+from subnets.textgen.judge import stopped_by_text
+
+Event = tuple[str, bytes]
+
+
+def prompt_tokens(request: TextRequest, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The prompt that a request means; BadMessage if the model has no such chat."""
+    if request.messages:
+        try:
+            return tuple(tokenizer.chat(request.messages))
+        except ValueError as e:
+            raise BadMessage(f"this model cannot render the chat: {e}") from e
+    if request.prompt is not None:
+        return tuple(tokenizer.complete(request.prompt))
+    return request.tokens
+
+
+def stop_rule(request: TextRequest, tokenizer: Tokenizer) -> Callable[[Sequence[int]], bool]:
+    """Whether an answer so far contains one of the request's stop strings."""
+    if not request.stop:
+        return lambda tokens: False
+    return lambda tokens: stopped_by_text(request.stop, tokenizer.decode(tokens))
+
+
+@dataclass(slots=True)
+class Order:
+    """One accepted request: what was asked, by whom, and the hash of the body as received."""
+
+    request: TextRequest
+    caller: bytes
+    digest: bytes
+    job: Job
+
+
+class TextService:
+    """One model offered by one identity. Subclass or wrap nothing: hand it another worker."""
+
+    def __init__(self, worker: Worker, tokenizer: Tokenizer, identity: Identity) -> None:
+        self.worker, self.tokenizer, self.identity = worker, tokenizer, identity
+        self.card = worker.model.card
+        self.answers = 0
+
+    def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
+        """Parse a request and make its job; BadMessage says what is wrong with it."""
+        request = TextRequest.from_bytes(body)
+        if request.model not in (self.card.name, "default"):
+            raise BadMessage(f"this miner serves {self.card.name}, not {request.model[:80]}")
+        prompt = prompt_tokens(request, self.tokenizer)
+        if len(prompt) + len(request.resume) >= self.card.context:
+            raise BadMessage(f"the model reads {self.card.context} tokens, the prompt has "
+                             f"{len(prompt) + len(request.resume)}")  # fmt: skip
+        job = Job(
+            key=caller.hex() + request.id.hex(),
+            prompt=prompt,
+            sampling=request.sampling,
+            limit=request.max_tokens,
+            resume=request.resume,
+            stops=self.card.stops,
+            ended=stop_rule(request, self.tokenizer),
+            priority=priority,
+        )
+        return Order(request, caller, blake2_256(body), job)
+
+    async def answer(self, order: Order) -> AsyncIterator[Event]:
+        """The events of an answer. Overloaded before the first event if there is no room."""
+        text, tokens, states = TextStream(self.tokenizer), [], []
+        try:
+            async for made in self.worker.generate(order.job):
+                tokens.append(made.token)
+                states.append(made.state)
+                piece = text.push(made.token)
+                if made.finish is None:
+                    yield tokens_event([made.token], piece)
+                    continue
+                yield tokens_event([made.token], piece + text.finish())
+                yield self.finish(order, tokens, np.stack(states), made)
+        except (EngineError, toploc.BadProof) as e:
+            yield error_event("engine", str(e))
+        except ValueError as e:
+            yield error_event("request", str(e))
+
+    def finish(self, order: Order, tokens: list[int], states: Patterns, last: Token) -> Event:
+        """The closing event: fingerprints made, receipt signed."""
+        self.answers += 1
+        return done_event(self.receipt(order, tokens, states, last.finish or Finish.LENGTH))
+
+    def receipt(
+        self, order: Order, tokens: list[int], states: Patterns, finish: Finish
+    ) -> SignedReceipt:
+        """The signed receipt of an answer with its fingerprints."""
+        proofs = toploc.build(states)
+        receipt = Receipt(
+            version=receipts.VERSION,
+            genesis=self.identity.genesis,
+            netuid=self.identity.netuid,
+            request=order.digest,
+            caller=order.caller,
+            miner=self.identity.hotkey.public_key,
+            weights=self.card.weights_hash,
+            exact=self.card.exact,
+            seed=order.request.sampling.seed,
+            prompt_tokens=len(order.job.prompt),
+            first=len(order.request.resume),
+            tokens=tuple(tokens),
+            finish=finish,
+            evidence=receipts.evidence_of(proofs),
+        )
+        return receipts.sign(receipt, self.identity.hotkey, proofs)
+
+
+__all__ = ["Order", "Overloaded", "TextService", "prompt_tokens", "stop_rule"]
