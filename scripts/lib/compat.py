@@ -1,0 +1,236 @@
+"""The client matrix: each client in its own environment, all cells against one of our nodes.
+
+scripts/compat [CLIENT...] [--cells a,b] [--endpoint ws://...]; last line `passed P of T`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS_DIR = ROOT / "tests/compat/clients"
+CACHE = ROOT / ".cache/clients"
+CELLS = (
+    "connect",
+    "read",
+    "subscribe",
+    "transfer",
+    "sudo_hyperparameter",
+    "register_subnet",
+    "register_neuron",
+    "serve_axon",
+    "stake",
+    "commitment",
+    "set_weights",
+    "commit_reveal",
+    "restart",
+)
+
+
+@dataclass(frozen=True)
+class ClientSpec:
+    """A client: its pinned packages, its script, and `python` or `node`."""
+
+    name: str
+    script: str
+    packages: tuple[str, ...]
+    kind: str = "python"
+
+
+CLIENTS = (
+    ClientSpec(
+        "substrate-interface",
+        "substrate_interface_1.py",
+        ("substrate-interface==1.8.1", "scalecodec==1.2.12"),
+    ),
+    ClientSpec("bittensor-11", "bittensor_11.py", ("bittensor==11.3.0",)),
+    ClientSpec("bittensor-10", "bittensor_10.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
+    ClientSpec("btcli-9", "btcli_9.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
+    ClientSpec("polkadot-js", "polkadot_js.mjs", ("@polkadot/api@16.5.6",), "node"),
+    ClientSpec("papi", "papi.mjs", ("polkadot-api@2.2.2",), "node"),
+)
+
+
+@dataclass
+class Node:
+    """One of our nodes, on a data folder that survives a restart."""
+
+    port: int
+    folder: Path
+    sealing: str = "250"
+    process: subprocess.Popen[str] | None = None
+    extra: tuple[str, ...] = ()
+    log: Path = field(init=False)
+
+    def start(self) -> None:
+        self.log = self.folder / "node.log"
+        command = [sys.executable, "-m", "chain", "--dev", "--base-path", str(self.folder / "data")]
+        command += ["--rpc-port", str(self.port), "--sealing", self.sealing, *self.extra]
+        with self.log.open("a") as out:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True
+            )
+        deadline = time.monotonic() + 30
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"the node did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "system_health", "params": []})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}",
+            body.encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=2) as reply:
+                return "result" in json.load(reply)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def prepare(client: ClientSpec) -> str:
+    """Make the client's environment once; returns the interpreter to run its script with."""
+    folder = CACHE / ("bittensor-10" if client.name == "btcli-9" else client.name)
+    done = folder / ".packages"
+    wanted = "\n".join(client.packages)
+    if not (done.is_file() and done.read_text() == wanted):
+        print(f"preparing {client.name}: {', '.join(client.packages)} ...", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+        if client.kind == "python":
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            pip = [folder / "bin/python", "-m", "pip", "install", "-q"]
+            subprocess.run([*pip, *client.packages], check=True, stderr=subprocess.DEVNULL)
+        else:
+            (folder / "package.json").write_text('{"type": "module", "private": true}')
+            npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", *client.packages]
+            subprocess.run(npm, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        done.write_text(wanted)
+    return str(folder / "bin/python") if client.kind == "python" else "node"
+
+
+def run_client(client: ClientSpec, url: str, cells: str, node: Node | None, verbose: bool) -> dict:
+    """Run one client's cells; returns {cell: {"ok", "note", "seconds"}}."""
+    interpreter = prepare(client)
+    script = CLIENTS_DIR / client.script
+    cwd = Path(tempfile.mkdtemp(prefix=f"ganglion-{client.name}-"))
+    if client.kind == "node":  # node resolves packages from the script's own folder
+        target = CACHE / client.name / script.name
+        shutil.copy(script, target)
+        shutil.copy(CLIENTS_DIR / "kit.mjs", CACHE / client.name / "kit.mjs")
+        script = target
+    env = os.environ | {
+        "HOME": str(cwd),
+        "PYTHONPATH": str(CLIENTS_DIR),
+        "BITTENSOR_RUNTIME_CACHE_DIR": str(cwd / "cache"),
+        "PATH": f"{Path(interpreter).parent}:{os.environ['PATH']}",
+    }
+    results = {}
+    with (cwd / "stderr.log").open("w") as errors:
+        process = subprocess.Popen(
+            [interpreter, str(script), url, cells],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdin is not None
+        for line in process.stdout:
+            if not line.startswith("{"):
+                continue
+            message = json.loads(line)
+            if message.get("ask") == "restart":
+                if node is not None:
+                    node.kill()
+                    node.start()
+                process.stdin.write("\n")
+                process.stdin.flush()
+            elif "cell" in message:
+                results[message["cell"]] = message
+                mark = "ok  " if message["ok"] else "FAIL"
+                print(f"  {mark} {message['cell']:20} {message['note'][:110]}", flush=True)
+        process.wait()
+    if verbose or process.returncode:
+        print((cwd / "stderr.log").read_text()[-6000:], file=sys.stderr)
+    shutil.rmtree(cwd, ignore_errors=True)
+    return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/compat")
+    parser.add_argument("clients", nargs="*", metavar="CLIENT")
+    parser.add_argument("--cells", default="", help="comma-separated; default: all")
+    parser.add_argument("--endpoint", help="test this node instead of one that we start")
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    known = {c.name: c for c in CLIENTS}
+    unknown = [n for n in args.clients if n not in known]
+    if unknown:
+        parser.error(f"no client named {unknown[0]}; there are {', '.join(known)}")
+    chosen = [known[n] for n in args.clients] or list(CLIENTS)
+    cells = [c for c in CELLS if not args.cells or c in args.cells.split(",")]
+    table: dict[str, dict] = {}
+    for client in chosen:
+        print(f"{client.name} ({', '.join(client.packages)})", flush=True)
+        node = None
+        folder = Path(tempfile.mkdtemp(prefix="ganglion-compat-"))
+        try:
+            if args.endpoint is None:
+                node = Node(free_port(), folder)
+                node.start()
+            url = args.endpoint or f"ws://127.0.0.1:{node.port}"  # type: ignore[union-attr]
+            table[client.name] = run_client(client, url, args.cells, node, args.verbose)
+        finally:
+            if node is not None:
+                node.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+    return report(table, cells)
+
+
+def report(table: dict[str, dict], cells: list[str]) -> int:
+    """Print the matrix; a cell that its client's script lacks counts as missed."""
+    width = max(len(n) for n in table)
+    print("\n" + " " * width + "  " + " ".join(f"{c[:9]:9}" for c in cells))
+    passed = 0
+    for name, results in table.items():
+        marks = []
+        for c in cells:
+            found = results.get(c)
+            ok = found is not None and found["ok"]
+            passed += ok
+            marks.append(f"{'ok' if ok else 'missing' if found is None else 'FAIL':9}")
+        print(f"{name:{width}}  " + " ".join(marks))
+    total = len(table) * len(cells)
+    print(f"passed {passed} of {total}")
+    return 0 if passed == total else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
