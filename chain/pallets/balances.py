@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import chain.pallets.balances_holds as _holds
 import chain.pallets.balances_store as _store
 from chain.pallets.balances_ops import (
     Keep,
@@ -107,4 +108,4 @@ def burn(s: State, source: Signed, value: Compact[Rao], keep_alive: bool) -> Non
     burn_from(s, source, value, Keep.PRESERVE if keep_alive else Keep.EXPENDABLE)
 
 
-pallet = Pallet("Balances", _store.__name__, __name__).seal()
+pallet = Pallet("Balances", _store.__name__, _holds.__name__, __name__).seal()

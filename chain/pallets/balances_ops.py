@@ -84,7 +84,7 @@ def _is_only_provider(s: State, who: AccountId) -> bool:
     return info.consumers > 0 and info.providers <= 1
 
 
-def _write(s: State, who: AccountId, data: AccountData) -> None:
+def write_balances(s: State, who: AccountId, data: AccountData) -> None:
     """Store balances, with providers, consumers, endowment and dust as upstream.
 
     Raises ConsumerRemaining when the account would die under its users.
@@ -123,7 +123,7 @@ def _increase(s: State, who: AccountId, amount: int) -> None:
     if old.free >= ED and data.free >= ED:  # nothing but the number changes
         s[Account, who] = info.with_data(data)
     else:
-        _write(s, who, data)
+        write_balances(s, who, data)
 
 
 def _decrease(s: State, who: AccountId, amount: int) -> None:
@@ -233,7 +233,7 @@ def set_free(s: State, who: AccountId, new_free: int) -> None:
     new_free = new_free if new_free >= ED else 0
     data = s[Account, who].data
     old_free = data.free
-    _write(s, who, replace(data, free=Rao(new_free)))
+    write_balances(s, who, replace(data, free=Rao(new_free)))
     if new_free > old_free:
         issue(s, new_free - old_free)
         s.emit(Issued(Rao(new_free - old_free)))
@@ -257,7 +257,7 @@ def reserve(s: State, who: AccountId, amount: int) -> None:
     ensure(data.free - amount >= data.frozen, Error.LiquidityRestrictions)
     # The free balance must keep the account alive: reserved balance provides nothing.
     ensure(data.free - amount >= ED, Error.InsufficientBalance)
-    _write(
+    write_balances(
         s, who, replace(data, free=Rao(data.free - amount), reserved=Rao(data.reserved + amount))
     )
     s.emit(Reserved(who, Rao(amount)))
@@ -269,7 +269,7 @@ def unreserve(s: State, who: AccountId, amount: int) -> Rao:
     actual = min(data.reserved, amount)
     if amount == 0 or data == AccountData():
         return Rao(amount)
-    _write(
+    write_balances(
         s, who, replace(data, free=Rao(data.free + actual), reserved=Rao(data.reserved - actual))
     )
     s.emit(Unreserved(who, Rao(actual)))
@@ -281,7 +281,7 @@ def slash_reserved(s: State, who: AccountId, amount: int) -> Rao:
     data = s[Account, who].data
     actual = min(data.reserved, amount)
     if actual:
-        _write(s, who, replace(data, reserved=Rao(data.reserved - actual)))
+        write_balances(s, who, replace(data, reserved=Rao(data.reserved - actual)))
     return Rao(actual)
 
 
@@ -299,6 +299,6 @@ def repatriate_reserved(
         data = replace(data, free=Rao(data.free + actual))
     else:
         data = replace(data, reserved=Rao(data.reserved + actual))
-    _write(s, beneficiary, data)
+    write_balances(s, beneficiary, data)
     s.emit(ReserveRepatriated(slashed, beneficiary, Rao(actual), status))
     return Rao(amount - actual)
