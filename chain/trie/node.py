@@ -154,16 +154,20 @@ def child(source: Source, branch: Branch, i: int) -> Node | None:
     """The child behind nibble `i`, fetched and remembered if need be."""
     kid = branch.kids[i]
     if kid is None:
-        start, end = branch.span(i)
-        if start == end:
-            return None
-        ref = branch.refs[start:end]
-        if ref[0] == HASHED:
-            kid = source.load(ref[1:], branch.link(i))
-        else:
-            kid = decode_node(ref[1:])
-        branch.kids[i] = kid
+        kid = branch.kids[i] = peek(source, branch, i)
     return kid
+
+
+def peek(source: Source, branch: Branch, i: int) -> Node | None:
+    """As `child`, but not remembered: for walks over more than memory should hold."""
+    kid = branch.kids[i]
+    if kid is not None:
+        return kid
+    start, end = branch.span(i)
+    if start == end:
+        return None
+    ref = branch.refs[start:end]
+    return source.load(ref[1:], branch.link(i)) if ref[0] == HASHED else decode_node(ref[1:])
 
 
 @lru_cache(maxsize=4096)

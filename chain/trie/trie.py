@@ -16,6 +16,7 @@ from chain.trie.node import (
     Node,
     Source,
     child,
+    peek,
 )
 from chain.trie.update import Update
 from ganglion.scale import compact_encode
@@ -137,7 +138,7 @@ class Trie:
                 continue
             stack.append((parent, i + 1, path))
             path += bytes((i,))
-            node = child(self.source, parent, i)
+            node = peek(self.source, parent, i)
 
     def _top_of(self, want: bytes) -> tuple[Node | None, bytes]:
         """The highest node all of whose keys begin with `want`, and the path above it."""
@@ -150,7 +151,7 @@ class Trie:
                 return None, path
             nibble = want[len(full)]
             path = full + bytes((nibble,))
-            node = child(self.source, node, nibble)
+            node = peek(self.source, node, nibble)
         return None, path
 
 

@@ -1,0 +1,143 @@
+"""The database on disk: RocksDB, one column family a column.
+
+A batch is one record of the write-ahead log, with a checksum: after a crash RocksDB replays the
+log up to the last whole record, so a batch is there altogether or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from chain.store.errors import StoreCorrupt, StoreError, StoreLocked
+from chain.store.kv import Batch, Column
+
+MIB = 1 << 20
+LARGE = frozenset({Column.NODES, Column.FLAT, Column.BODIES})
+"""Columns that hold most of the bytes; the others get a small write buffer."""
+
+
+class RocksBatch:
+    """A batch of RocksDB."""
+
+    def __init__(self, handles: dict[Column, Any]) -> None:
+        self.inner = WriteBatch(raw_mode=True)
+        self._handles = handles
+
+    def put(self, column: Column, key: bytes, value: bytes) -> None:
+        """Set a key."""
+        self.inner.put(key, value, self._handles[column])
+
+    def put_all(self, column: Column, items: Mapping[bytes, bytes | None]) -> None:
+        """Set many keys; None deletes."""
+        put, delete, handle = self.inner.put, self.inner.delete, self._handles[column]
+        for key, value in items.items():
+            if value is None:
+                delete(key, handle)
+            else:
+                put(key, value, handle)
+
+    def delete(self, column: Column, key: bytes) -> None:
+        """Delete a key."""
+        self.inner.delete(key, self._handles[column])
+
+    def delete_range(self, column: Column, start: bytes, end: bytes) -> None:
+        """Delete a range of keys."""
+        self.inner.delete_range(start, end, self._handles[column])
+
+
+class RocksKeyValues:
+    """A RocksDB database in a folder, which is made if it is missing.
+
+    Raises StoreLocked when another process has it open, StoreCorrupt when it cannot be read.
+    """
+
+    def __init__(self, path: Path, cache_mib: int = 32) -> None:
+        self.path = path
+        self._db = _open(path, cache_mib)
+        self._families = {column: self._db.get_column_family(column) for column in Column}
+        self._handles = {column: self._db.get_column_family_handle(column) for column in Column}
+        self._gets = {column: family.get for column, family in self._families.items()}
+        self._options = {True: WriteOptions(), False: WriteOptions()}
+        self._options[True].sync = True
+
+    def get(self, column: Column, key: bytes) -> bytes | None:
+        """The value of a key."""
+        value: bytes | None = self._gets[column](key)
+        return value
+
+    def items(self, column: Column, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values, ascending from `start` on."""
+        found: Iterator[tuple[bytes, bytes]] = iter(self._families[column].items(from_key=start))
+        return found
+
+    def batch(self) -> RocksBatch:
+        """An empty batch."""
+        return RocksBatch(self._handles)
+
+    def write(self, batch: Batch, sync: bool) -> None:
+        """Apply a batch; raises StoreError when the disk refuses."""
+        assert isinstance(batch, RocksBatch)
+        try:
+            self._db.write(batch.inner, self._options[sync])
+        except Exception as error:  # the binding raises nothing narrower
+            raise StoreError(
+                f"the database in {self.path} cannot be written ({error}): free some disk space "
+                "or check the disk, then start again; what was stored before is intact"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the folder; the binding does so once every handle is closed."""
+        self._gets.clear()
+        self._handles.clear()
+        for family in self._families.values():
+            family.close()
+        self._families.clear()
+        self._db.close()
+
+
+def _open(path: Path, cache_mib: int) -> Any:
+    path.mkdir(parents=True, exist_ok=True)
+    cache = Cache(cache_mib * MIB)
+    families = {str(column): _options(column in LARGE, cache) for column in Column}
+    try:
+        return Rdict(str(path), _options(False, cache), column_families=families)
+    except Exception as error:  # the binding raises nothing narrower
+        if "lock" in str(error).lower():
+            raise StoreLocked(
+                f"the data folder {path} is in use by another process: stop it, or choose "
+                "another folder with --base-path"
+            ) from error
+        raise StoreCorrupt(
+            f"the database in {path} cannot be opened ({error}): restore a copy, or remove the "
+            "folder with purge-chain and sync again"
+        ) from error
+
+
+def _options(large: bool, cache: Any) -> Any:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_write_buffer_size((16 if large else 2) * MIB)
+    options.set_max_total_wal_size(64 * MIB)
+    options.set_max_open_files(256)
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(2)
+    options.set_stats_dump_period_sec(0)
+    options.set_compression_type(DBCompressionType.lz4())
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(table)
+    return options
