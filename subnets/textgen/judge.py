@@ -1,8 +1,8 @@
 """Judging an answer, from what costs nothing to what costs a prefill; the first failure decides.
 
-Form: token ids, usage recounted, the end of the text, the receipt. Computation: the verifier's
-own logits name the right tokens, its own hidden states must match the fingerprints. Sans-IO: the
-logits and states come in.
+Form (`check_form`): token ids, usage recounted, the end of the text, the receipt. Computation
+(`judge_computation`): the verifier's own logits name the right tokens, its own hidden states must
+match the fingerprints. Sans-IO: the logits and states come in.
 """
 
 from __future__ import annotations
@@ -149,18 +149,13 @@ def check_fingerprints(
     return figures
 
 
-def judge(
-    facts: Facts,
-    answer: TextAnswer,
-    limits: Thresholds,
-    verifier: Callable[[tuple[int, ...], int], tuple[Floats, toploc.Patterns]],
+def judge_computation(
+    facts: Facts, answer: TextAnswer, limits: Thresholds, logits: Floats, states: toploc.Patterns
 ) -> Verdict:
-    """All checks in order. `verifier(tokens, keep)` gives logits and states of the last `keep`."""
+    """The checks that need the verifier's logits and states of the answer's positions."""
     count = len(answer.tokens)
     figures: dict[str, int] = {}
     try:
-        check_form(facts, answer)
-        logits, states = verifier(facts.checked_tokens(answer), count)
         figures |= check_sampling(facts, answer, logits, limits)
         figures |= check_fingerprints(answer, states, limits)
     except Failure as e:

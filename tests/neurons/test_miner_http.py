@@ -21,7 +21,7 @@ from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
 from neurons.miner.textgen import prompt_tokens
 from subnets.embedding import judge as embed_judge
-from subnets.textgen.judge import Facts, judge
+from subnets.textgen.judge import Facts, check_form, judge_computation
 from subnets.verdict import Reason
 
 ALICE = Keypair.from_uri("//Alice")
@@ -52,14 +52,12 @@ async def test_an_honest_answer_passes_every_check(
     async with Caller(ALICE) as caller:
         timed = await caller.text(miner.target, request)
 
-    def verifier(tokens: tuple[int, ...], keep: int) -> tuple[np.ndarray, np.ndarray]:
-        output = prefill(tiny.model, tokens, keep)
-        return output.logits, output.states
-
     facts = facts_of(tiny, miner, request, timed.body)
     limits = tiny.entry.thresholds(exact=True)
     assert limits is not None
-    verdict = judge(facts, timed.answer, limits, verifier)
+    check_form(facts, timed.answer)
+    own = prefill(tiny.model, facts.checked_tokens(timed.answer), len(timed.answer.tokens))
+    verdict = judge_computation(facts, timed.answer, limits, own.logits, own.states)
     assert verdict.reason is Reason.OK, verdict.detail
     assert verdict.mismatches == 0
 

@@ -1,0 +1,1 @@
+"""`neuron-validator`: asks miners, checks their answers and sets weights."""

@@ -1,0 +1,52 @@
+"""A validator's memory of its miners, kept in one JSON file that survives restarts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from subnets.scoring import Record
+
+log = logging.getLogger(__name__)
+
+
+class Book:
+    """Records by hotkey, and commitments of weights that are still to be revealed."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.records: dict[str, Record] = {}
+        self.commits: list[dict[str, Any]] = []
+        if path is not None and path.exists():
+            self._read(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            stored = json.loads(path.read_text("utf-8"))
+            self.records = {k: Record.from_json(v) for k, v in stored["records"].items()}
+            self.commits = list(stored["commits"])
+        except (AttributeError, KeyError, TypeError, ValueError) as e:
+            aside = path.with_suffix(".broken")
+            path.replace(aside)
+            log.warning(
+                "%s cannot be read (%s); it is now %s and scores start anew", path, e, aside
+            )
+
+    def keep_only(self, hotkeys: Collection[str]) -> None:
+        """Forget hotkeys that left the subnet."""
+        for gone in [h for h in self.records if h not in hotkeys]:
+            del self.records[gone]
+
+    def save(self) -> None:
+        """Write the file in one step, so that a crash leaves the old or the new one."""
+        if self.path is None:
+            return
+        records = {hotkey: record.to_json() for hotkey, record in self.records.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps({"records": records, "commits": self.commits}), "utf-8")
+        os.replace(fresh, self.path)

@@ -1,0 +1,142 @@
+"""One check of one miner: draw a probe, ask, and judge the answer with an engine of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from ganglion import ss58
+from ganglion.hashing import blake2_256
+from ganglion.wire import vectors as wire_vectors
+from ganglion.wire.call import Caller, CallFailed, Target
+from ganglion.wire.fields import BadMessage
+from ganglion.wire.receipts import Expected
+from ganglion.wire.text import TextAnswer, TextRequest
+from ganglion.wire.vectors import EmbedAnswer
+from neurons.engine.base import Embedder
+from neurons.engine.load import Loaded
+from neurons.engine.worker import Worker
+from neurons.identity import Identity
+from neurons.miner.textgen import prompt_tokens
+from subnets.embedding import judge as embed_judge
+from subnets.embedding import probe as embed_probe
+from subnets.textgen import judge as text_judge
+from subnets.textgen import probe as text_probe
+from subnets.textgen.judge import Failure
+from subnets.verdict import Reason, Verdict
+
+NO_SEED = bytes(32)
+_REASONS = {
+    "unreachable": Reason.UNREACHABLE,
+    "timeout": Reason.TIMEOUT,
+    "busy": Reason.BUSY,
+    "refused": Reason.REFUSED,
+    "bad-format": Reason.FORMAT,
+}
+
+
+class Examiner(Protocol):
+    """Checks one miner at a time; many checks may run at once."""
+
+    async def examine(self, target: Target, rng: random.Random) -> Verdict: ...
+
+
+def failed_call(error: CallFailed) -> Verdict:
+    """The verdict on a call that brought no answer."""
+    return Verdict(_REASONS[error.reason], str(error))
+
+
+class TextExaminer:
+    """Checks text miners against one model. `worker` runs the verifier's prefills."""
+
+    def __init__(
+        self, caller: Caller, identity: Identity, loaded: Loaded, worker: Worker, tokens: int = 64
+    ) -> None:
+        self._caller, self._identity, self._loaded = caller, identity, loaded
+        self._worker, self._tokens = worker, tokens
+
+    async def examine(self, target: Target, rng: random.Random) -> Verdict:
+        """Ask the miner one probe and judge what comes back."""
+        request = text_probe.draw_probe(rng, self._loaded.entry.name, self._tokens)
+        try:
+            timed = await self._caller.text(target, request)
+        except CallFailed as e:
+            return failed_call(e)
+        verdict = await self.judge(target, request, timed.body, timed.answer)
+        return replace(verdict, first_token_ms=timed.first_token_ms, total_ms=timed.total_ms)
+
+    def facts(self, target: Target, request: TextRequest, body: bytes) -> text_judge.Facts:
+        """What the judge may hold an answer against."""
+        card, tokenizer = self._loaded.model.card, self._loaded.tokenizer
+        expected = Expected(
+            self._identity.genesis,
+            self._identity.netuid,
+            blake2_256(body),
+            self._identity.hotkey.public_key,
+            ss58.decode(target.hotkey, prefix=None),
+            card.weights_hash,
+            request.sampling.seed,
+            len(request.resume),
+        )
+        prompt = prompt_tokens(request, tokenizer)
+        return text_judge.Facts(
+            request, expected, prompt, card.vocab, card.context, card.stops, tokenizer.decode
+        )
+
+    async def judge(
+        self, target: Target, request: TextRequest, body: bytes, answer: TextAnswer
+    ) -> Verdict:
+        """Judge an answer to any request of ours, probe or organic."""
+        facts = self.facts(target, request, body)
+        try:
+            text_judge.check_form(facts, answer)
+        except Failure as e:
+            return Verdict(e.reason, e.detail, len(answer.tokens))
+        assert answer.signed is not None
+        limits = self._loaded.entry.thresholds(answer.signed.receipt.exact)
+        if limits is None:
+            detail = "the model is not calibrated for the fast class, so only exact miners count"
+            return Verdict(Reason.RECEIPT, detail, len(answer.tokens))
+        output = await self._worker.prefill(facts.checked_tokens(answer), len(answer.tokens))
+        return text_judge.judge_computation(facts, answer, limits, output.logits, output.states)
+
+
+class EmbedExaminer:
+    """Checks embedding miners against one embedder."""
+
+    def __init__(self, caller: Caller, identity: Identity, embedder: Embedder) -> None:
+        self._caller, self._identity, self._embedder = caller, identity, embedder
+        self._thread = ThreadPoolExecutor(1, "embedder")
+
+    async def examine(self, target: Target, rng: random.Random) -> Verdict:
+        """Ask the miner for a few vectors and compare them with our own."""
+        card, loop = self._embedder.card, asyncio.get_running_loop()
+        request = embed_probe.draw_probe(rng, card.name)
+        body, started = request.to_bytes(), loop.time()
+        try:
+            reply = await self._caller.fetch(target, "POST", wire_vectors.PATH, body)
+        except CallFailed as e:
+            return failed_call(e)
+        elapsed = max(1, round((loop.time() - started) * 1000))
+        own = await loop.run_in_executor(self._thread, self._embedder.embed, request.texts)
+        try:
+            answer = EmbedAnswer.from_bytes(reply, len(request.texts), own.shape[1])
+        except BadMessage as e:
+            return Verdict(Reason.FORMAT, str(e))
+        expected = Expected(
+            self._identity.genesis,
+            self._identity.netuid,
+            blake2_256(body),
+            self._identity.hotkey.public_key,
+            ss58.decode(target.hotkey, prefix=None),
+            card.weights_hash,
+            NO_SEED,
+        )
+        tokens = sum(self._embedder.count(text) for text in request.texts)
+        facts = embed_judge.EmbedFacts(expected, own.astype(np.float32), tokens, card.exact)
+        return replace(embed_judge.judge(facts, answer), total_ms=elapsed, first_token_ms=elapsed)

@@ -1,0 +1,139 @@
+"""From verdicts to weights, in integers.
+
+Every miner has a moving average of its rewards. A hard failure sets it to zero and keeps the
+weight at zero until the miner has answered `lookback` checks right in a row, so cheating at any
+sampling rate costs more than it saves. What is not the miner's fault changes nothing. Weights
+are a power of the average: with an exponent above one, a miner that splits its capacity over
+many identities earns less in sum than one that does not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from subnets.verdict import Reason, Verdict
+
+ONE = 1 << 16
+"""A full reward; averages are kept in the same unit with 16 more bits."""
+
+U16_MAX = 65_535
+RECENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a subnet scores. Shares and rates are in 65536ths.
+
+    `rate` is the weight of a new reward in the average, `speed` the part of a reward that
+    depends on speed relative to the fastest of the round.
+    """
+
+    rate: int = ONE // 8
+    speed: int = ONE // 4
+    exponent: int = 2
+    lookback: int = 14
+
+
+@dataclass(slots=True)
+class Record:
+    """What a validator knows of one hotkey. `debt` checks are still owed after a hard failure."""
+
+    average: int = 0
+    checks: int = 0
+    verified: int = 0
+    debt: int = 0
+    tokens: int = 0
+    mismatches: int = 0
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that is stored and shown."""
+        numbers = ("average", "checks", "verified", "debt", "tokens", "mismatches")
+        return {name: getattr(self, name) for name in numbers} | {"recent": list(self.recent)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Record:
+        """Read a stored record; KeyError, TypeError or ValueError if it is none."""
+        numbers = ("average", "checks", "verified", "debt", "tokens", "mismatches")
+        record = cls(**{name: int(value[name]) for name in numbers})  # type: ignore[arg-type]
+        record.recent.extend(dict(entry) for entry in value["recent"])
+        return record
+
+
+def compute_rate(verdict: Verdict) -> int:
+    """Thousandths of a token per second, 0 if nothing was timed."""
+    return verdict.tokens * 1_000_000 // verdict.total_ms if verdict.total_ms > 0 else 0
+
+
+def compute_reward(verdict: Verdict, fastest: int, policy: Policy) -> int:
+    """The reward of one verdict, 0 .. ONE; `fastest` is the best rate of the round."""
+    if not verdict.verified:
+        return 0
+    rate = compute_rate(verdict)
+    share = policy.speed * min(rate, fastest) // fastest if fastest > 0 else policy.speed
+    return ONE - policy.speed + share
+
+
+def apply(record: Record, verdict: Verdict, reward: int, policy: Policy, block: int) -> None:
+    """Enter one verdict into a miner's record."""
+    record.recent.append(
+        {
+            "block": block,
+            "reason": str(verdict.reason),
+            "detail": verdict.detail,
+            "tokens": verdict.tokens,
+            "ms": verdict.total_ms,
+            "reward": reward,
+        }  # fmt: skip
+    )
+    if verdict.reason is Reason.OURS:
+        return
+    record.checks += 1
+    record.tokens += verdict.tokens
+    record.mismatches += verdict.mismatches
+    if verdict.hard:
+        record.average, record.debt = 0, policy.lookback
+        return
+    record.verified += verdict.verified
+    if verdict.verified and record.debt:
+        record.debt -= 1
+    target = reward << 16
+    if record.checks == 1:
+        record.average = target
+    else:
+        record.average += (target - record.average) * policy.rate >> 16
+
+
+def apply_round(
+    records: dict[str, Record], verdicts: Mapping[str, Verdict], policy: Policy, block: int
+) -> None:
+    """Enter a round's verdicts, keyed by hotkey.
+
+    When not one of several miners could be reached, the trouble is the verifier's own: nobody
+    is charged for it.
+    """
+    missing = (Reason.UNREACHABLE, Reason.TIMEOUT)
+    ours = len(verdicts) > 1 and all(v.reason in missing for v in verdicts.values())
+    fastest = max((compute_rate(v) for v in verdicts.values() if v.verified), default=0)
+    for hotkey, verdict in verdicts.items():
+        if ours:
+            verdict = Verdict(Reason.OURS, "no miner could be reached, so the fault is here")
+        reward = compute_reward(verdict, fastest, policy)
+        apply(records.setdefault(hotkey, Record()), verdict, reward, policy, block)
+
+
+def compute_weights(
+    scores: Iterable[tuple[int, Record]], policy: Policy
+) -> tuple[tuple[int, int], ...]:
+    """(uid, u16 weight) of every miner that earned one, the largest weight being 65535."""
+    powers = [
+        (uid, record.average**policy.exponent)
+        for uid, record in scores
+        if record.average > 0 and record.debt == 0
+    ]
+    largest = max((power for _, power in powers), default=0)
+    weights = [(uid, (power * U16_MAX + largest // 2) // largest) for uid, power in sorted(powers)]
+    return tuple((uid, weight) for uid, weight in weights if weight)

@@ -1,0 +1,91 @@
+"""Rounds over real miners: honest ones pass, a dead one is unreachable, twins are found."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from conftest import GENESIS, NETUID, Running, serving
+
+from ganglion.keys import Keypair
+from ganglion.wire.call import Caller, Patience, Target
+from neurons.engine.load import Loaded
+from neurons.engine.tinyembed import MeanEmbedder
+from neurons.engine.worker import Worker
+from neurons.identity import Identity
+from neurons.validator.book import Book
+from neurons.validator.examiner import EmbedExaminer, TextExaminer
+from neurons.validator.rounds import Miner, mark_duplicates, run_round
+from subnets.scoring import Policy, apply_round
+from subnets.verdict import Reason, Verdict
+
+ALICE = Keypair.from_uri("//Alice")
+NOWHERE = Target(Keypair.from_uri("//Dave").address, "127.0.0.1", 1)
+
+
+@pytest.fixture
+async def examiner(tiny: Loaded) -> AsyncIterator[TextExaminer]:
+    worker = Worker(tiny.model, pages=1)
+    worker.start()
+    async with Caller(ALICE, Patience(connect=1.0)) as caller:
+        yield TextExaminer(caller, Identity(ALICE, GENESIS, NETUID), tiny, worker)
+    worker.stop()
+
+
+async def test_honest_miners_pass_and_a_dead_one_is_unreachable(
+    tiny: Loaded, miner: Running, examiner: TextExaminer
+) -> None:
+    async with serving(tiny, "//Charlie") as other:
+        miners = [Miner(i, t, 5) for i, t in enumerate((miner.target, other.target, NOWHERE))]
+        for seed in range(4):
+            verdicts = await run_round(miners, examiner, random.Random(seed))
+            reasons = [verdicts[m.target.hotkey].reason for m in miners]
+            assert reasons == [Reason.OK, Reason.OK, Reason.UNREACHABLE], verdicts
+
+
+async def test_vectors_are_checked(tiny: Loaded, miner: Running) -> None:
+    embedder = MeanEmbedder(tiny.model, tiny.tokenizer)
+    async with Caller(ALICE) as caller:
+        checker = EmbedExaminer(caller, Identity(ALICE, GENESIS, NETUID), embedder)
+        verdicts = await run_round([Miner(0, miner.target, 0)], checker, random.Random(1))
+    assert [v.reason for v in verdicts.values()] == [Reason.OK]
+
+
+async def test_a_miner_of_another_subnet_or_chain_fails_by_its_receipt(
+    tiny: Loaded, miner: Running, examiner: TextExaminer
+) -> None:
+    async with Caller(ALICE) as caller:
+        for identity in (Identity(ALICE, b"x" * 32, NETUID), Identity(ALICE, GENESIS, 3)):
+            checker = TextExaminer(caller, identity, tiny, examiner._worker)
+            verdict = await checker.examine(miner.target, random.Random(2))
+            assert verdict.reason is Reason.RECEIPT
+
+
+def test_two_identities_at_one_address_are_one_miner() -> None:
+    keys = [Keypair.from_uri(f"//{i}").address for i in range(3)]
+    miners = [Miner(i, Target(key, "10.0.0.1", 80), 100 - i) for i, key in enumerate(keys)]
+    good = dict.fromkeys(keys, Verdict(Reason.OK))
+    reasons = [v.reason for v in mark_duplicates(miners, good).values()]
+    assert reasons == [Reason.DUPLICATE, Reason.DUPLICATE, Reason.OK]
+
+
+def test_publishing_anothers_address_does_not_harm_it() -> None:
+    thief, victim = (Keypair.from_uri(uri).address for uri in ("//t", "//v"))
+    miners = [Miner(i, Target(k, "10.0.0.1", 80), i) for i, k in enumerate((thief, victim))]
+    verdicts = {thief: Verdict(Reason.REFUSED), victim: Verdict(Reason.OK)}
+    assert mark_duplicates(miners, verdicts) == verdicts
+
+
+def test_the_book_survives_a_restart_and_a_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "book.json"
+    book = Book(path)
+    apply_round(book.records, {"a": Verdict(Reason.OK, tokens=3, total_ms=5)}, Policy(), 1)
+    book.commits.append({"epoch": 4})
+    book.save()
+    again = Book(path)
+    assert (again.records, again.commits) == (book.records, book.commits)
+    again.keep_only({"b"})
+    assert again.records == {}
+    path.write_text('{"records": 5')
+    assert Book(path).records == {}
+    assert path.with_suffix(".broken").exists()

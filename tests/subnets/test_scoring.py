@@ -1,0 +1,103 @@
+"""Verdicts to weights: failures cost, outages of our own do not, splitting does not pay."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subnets.scoring import ONE, Policy, Record, apply_round, compute_weights
+from subnets.verdict import HARD, Reason, Verdict
+
+POLICY = Policy()
+
+
+def good(ms: int = 1000, tokens: int = 100) -> Verdict:
+    return Verdict(Reason.OK, tokens=tokens, total_ms=ms)
+
+
+def rounds(*verdicts: dict[str, Verdict], policy: Policy = POLICY) -> dict[str, Record]:
+    records: dict[str, Record] = {}
+    for block, each in enumerate(verdicts):
+        apply_round(records, each, policy, block)
+    return records
+
+
+def weights_of(records: dict[str, Record], policy: Policy = POLICY) -> dict[str, int]:
+    names = sorted(records)
+    made = compute_weights([(i, records[n]) for i, n in enumerate(names)], policy)
+    return {names[uid]: weight for uid, weight in made}
+
+
+def test_equal_miners_get_equal_full_weights() -> None:
+    assert weights_of(rounds(*[{"a": good(), "b": good()}] * 5)) == {"a": 65535, "b": 65535}
+
+
+@pytest.mark.parametrize("reason", sorted(HARD))
+def test_one_hard_failure_zeroes_until_enough_right_answers(reason: Reason) -> None:
+    history = [{"a": good(), "b": good()}] * 9 + [{"a": Verdict(reason), "b": good()}]
+    for right in range(POLICY.lookback):
+        later = [{"a": good(), "b": good()}] * right
+        assert "a" not in weights_of(rounds(*history, *later))
+    back = weights_of(rounds(*history, *[{"a": good(), "b": good()}] * POLICY.lookback))
+    assert 0 < back["a"] < back["b"]
+
+
+def test_soft_failures_lower_the_weight_a_little() -> None:
+    down = Verdict(Reason.UNREACHABLE)
+    weights = weights_of(rounds(*[{"a": good(), "b": good()}] * 9, {"a": down, "b": good()}))
+    assert 0.7 * 65535 < weights["a"] < 0.8 * 65535
+
+
+def test_nobody_pays_for_an_outage_of_the_verifier() -> None:
+    before = [{"a": good(), "b": good()}] * 3
+    outage = {"a": Verdict(Reason.TIMEOUT), "b": Verdict(Reason.UNREACHABLE)}
+    records = rounds(*before, outage)
+    assert records["a"].average == rounds(*before)["a"].average
+    assert records["a"].recent[-1]["reason"] == "verifier-outage"
+    assert records["a"].checks == 3
+
+
+def test_a_lone_miner_that_is_down_is_charged() -> None:
+    records = rounds({"a": good()}, {"a": Verdict(Reason.UNREACHABLE)})
+    assert records["a"].average < ONE << 16
+
+
+def test_slower_miners_earn_less_but_not_nothing() -> None:
+    weights = weights_of(rounds(*[{"fast": good(1000), "slow": good(4000)}] * 4))
+    assert 0 < weights["slow"] < weights["fast"] == 65535
+
+
+def test_splitting_one_machine_over_identities_does_not_pay() -> None:
+    policy = Policy(speed=ONE, exponent=2)
+    whole = weights_of(
+        rounds(*[{"rival": good(1000), "me": good(1000)}] * 9, policy=policy), policy
+    )
+    split = {"rival": good(1000)} | {f"me{i}": good(4000) for i in range(4)}
+    parts = weights_of(rounds(*[split] * 9, policy=policy), policy)
+    mine = sum(w for name, w in parts.items() if name != "rival")
+    assert mine / (mine + parts["rival"]) < 0.6 * whole["me"] / (whole["me"] + whole["rival"])
+
+
+def test_unknown_and_failed_miners_get_no_weight() -> None:
+    assert compute_weights([], POLICY) == ()
+    assert compute_weights([(3, Record())], POLICY) == ()
+
+
+verdicts = st.builds(
+    Verdict,
+    st.sampled_from(list(Reason)),
+    tokens=st.integers(0, 10**6),
+    total_ms=st.integers(0, 10**6),
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcd"), verdicts, max_size=4), max_size=20))
+def test_averages_and_weights_stay_in_range_and_records_travel(
+    history: list[dict[str, Verdict]],
+) -> None:
+    records = rounds(*history)
+    for record in records.values():
+        assert 0 <= record.average <= ONE << 16
+        assert Record.from_json(record.to_json()) == record
+    weights = weights_of(records)
+    assert all(0 < w <= 65535 for w in weights.values())
+    assert not weights or max(weights.values()) == 65535
