@@ -3,7 +3,7 @@
 A hotkey may delegate fixed proportions of its stake on a subnet to child hotkeys. Children
 validate with the borrowed stake; what they earn with it returns to the parents, less a take.
 
-Upstream: pallets/subtensor/src/subnets/... and coinbase/run_coinbase.rs
+Upstream: pallets/subtensor/src/coinbase/run_coinbase.rs, staking/stake_utils.rs
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ def contribution(stake: Stake, proportion: Fx32, tao_weight: Fx32) -> Fx32:
     alpha = U96F32.mul(U96F32.from_int(stake.alpha), proportion)
     root = U96F32.mul(U96F32.mul(U96F32.from_int(stake.root), proportion), tao_weight)
     return U96F32.add(alpha, root)
+
+
+def whole(amount: Fx32) -> int:
+    """The whole units of an amount."""
+    return U96F32.to_u64(amount)
 
 
 def inherited(

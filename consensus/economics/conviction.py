@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from consensus.economics.fixed import Fx64, ratio64, scaled64
-from ganglion.fixed import I64F64, U64F64
+from ganglion.fixed import I64F64, U64F64, sat_add_u64
 
 DUST = 100
 """A lock whose mass and conviction are both below this is emptied."""
@@ -84,9 +84,29 @@ def rolled(lock: Lock, now: int, rates: Rates, *, is_owner: bool, is_perpetual: 
         lock = replace(lock, last=now)
     if is_owner:
         conviction = U64F64.from_int(mass)
-    if mass < DUST and conviction < U64F64.from_int(DUST):
-        mass = conviction = 0
-    return Lock(mass, conviction, lock.last)
+    after = Lock(mass, conviction, lock.last)
+    return Lock(0, 0, lock.last) if is_dust(after) else after
+
+
+def is_dust(lock: Lock) -> bool:
+    """Whether a lock is too small to be kept."""
+    return lock.mass < DUST and lock.conviction < U64F64.from_int(DUST)
+
+
+def merged(a: Lock, b: Lock) -> Lock:
+    """Two locks as one; the later of their blocks."""
+    return Lock(
+        sat_add_u64(a.mass, b.mass),
+        U64F64.add(a.conviction, b.conviction),
+        max(a.last, b.last),
+    )
+
+
+def reduced_by(lock: Lock, other: Lock) -> Lock:
+    """A lock less the mass and conviction of another, not below zero; its block stays."""
+    return Lock(
+        max(lock.mass - other.mass, 0), max(lock.conviction - other.conviction, 0), lock.last
+    )
 
 
 def reduced(lock: Lock, amount: int, now: int) -> Lock:
@@ -100,8 +120,4 @@ def reduced(lock: Lock, amount: int, now: int) -> Lock:
 
 def without(aggregate: Lock, before: Lock, after: Lock) -> Lock:
     """An aggregate of locks after one of them went from `before` to `after`."""
-    return Lock(
-        max(aggregate.mass - max(before.mass - after.mass, 0), 0),
-        max(aggregate.conviction - max(before.conviction - after.conviction, 0), 0),
-        aggregate.last,
-    )
+    return reduced_by(aggregate, reduced_by(before, after))

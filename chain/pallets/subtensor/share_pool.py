@@ -19,7 +19,7 @@ from chain.pallets.subtensor.storage_stake import (
     TotalHotkeyShares,
     TotalHotkeySharesV2,
 )
-from chain.runtime.state import State, iter_items
+from chain.runtime.state import State, iter_items, iter_keys
 from consensus.economics import share_pool
 from consensus.economics.safe_float import ZERO, SafeFloat, from_u64f64
 from consensus.economics.share_pool import Membership
@@ -153,3 +153,8 @@ def get_positions(
     merged = {keys(k): from_u64f64(bits) or ZERO for k, bits in iter_items(s, Alpha_, *first)}
     merged.update((keys(k), share) for k, share in iter_items(s, AlphaV2, *first))
     return [(*key, share) for key, share in sorted(merged.items(), key=lambda item: item[0])]
+
+
+def get_all_positions(s: State) -> list[tuple[AccountId, AccountId, NetUid]]:
+    """(hotkey, coldkey, netuid) of every share there is, ascending."""
+    return sorted({*iter_keys(s, Alpha_), *iter_keys(s, AlphaV2)})

@@ -1,0 +1,262 @@
+"""Root dividends: alpha that root stakers earn on every subnet, and how they get it.
+
+A hotkey's rate on a subnet says how much alpha one unit of its root stake has ever earned there;
+RootClaimed says how much of that a staker has had, or never earned because it came later.
+
+Upstream: pallets/subtensor/src/staking/claim_root.rs
+"""
+
+from __future__ import annotations
+
+import logging
+
+from chain.pallets.subtensor.accounts import compute_subnet_account
+from chain.pallets.subtensor.errors import Error
+from chain.pallets.subtensor.events_stake import RootClaimed as RootClaimedEvent
+from chain.pallets.subtensor.pool_trades import record_protocol_flow, sell_alpha
+from chain.pallets.subtensor.share_pool import add_stake, get_hotkey_stake, get_stake
+from chain.pallets.subtensor.storage_keys import Owner
+from chain.pallets.subtensor.storage_network import SubnetOwner
+from chain.pallets.subtensor.storage_pool import SubnetAlphaOut, SubnetRootSellTao, SubnetTAO
+from chain.pallets.subtensor.storage_root import (
+    NumRootClaim,
+    RootClaimable,
+    RootClaimableThreshold,
+    RootClaimed,
+    RootClaimType,
+)
+from chain.pallets.subtensor.storage_stake import (
+    NumStakingColdkeys,
+    StakingColdkeys,
+    StakingColdkeysByIndex,
+    StakingHotkeys,
+    TotalStake,
+)
+from chain.pallets.subtensor.tao import pay_from_subnet
+from chain.pallets.subtensor.types import Keep, KeepSubnets, RootClaimTypeEnum
+from chain.runtime.dispatch import layer
+from chain.runtime.errors import BadOrigin, CallError, ensure
+from chain.runtime.origin import Root, Signed, SignedOrRoot
+from chain.runtime.pallet import call, event
+from chain.runtime.state import State, clear_prefix, iter_keys
+from consensus.economics import root_claim as rules
+from consensus.economics.fixed import Fx32, clamp_u128
+from consensus.economics.trade import MIN_PRICE
+from ganglion.fixed import I96F32 as FORMAT
+from ganglion.fixed import sat_add_u64, sat_sub
+from ganglion.scale import u64
+from ganglion.units import I96F32, ROOT_NETUID, AccountId, Alpha, Hash, NetUid, Rao
+
+log = logging.getLogger(__name__)
+
+MAX_SUBNETS_PER_CLAIM = 5
+MAX_AUTOMATIC_CLAIMS = 50
+MAX_THRESHOLD = 10_000_000
+
+
+@event(200)
+class RootClaimTypeSet:
+    """A coldkey chose what becomes of its root claims."""
+
+    coldkey: AccountId
+    root_claim_type: RootClaimTypeEnum
+
+
+# --- earning -----------------------------------------------------------------------------------
+
+
+def add_root_dividend(s: State, hotkey: AccountId, netuid: NetUid, amount: int) -> None:
+    """Give alpha to the root stakers of a hotkey, by raising its rate on the subnet.
+
+    More alpha than root stake would make the rate meaningless: then the hotkey's owner gets it
+    as stake.
+    """
+    root_stake = get_hotkey_stake(s, hotkey, ROOT_NETUID)
+    if amount > root_stake:
+        add_stake(s, hotkey, s[Owner, hotkey], netuid, amount)
+        return
+    rates = get_rates(s, hotkey)
+    added = rules.rate_increment(amount, root_stake)
+    rates[netuid] = I96F32(FORMAT.add(rates.get(netuid, 0), added))
+    s[RootClaimable, hotkey] = tuple(sorted(rates.items()))
+
+
+def get_rates(s: State, hotkey: AccountId) -> dict[NetUid, I96F32]:
+    """Alpha ever earned by one unit of root stake behind a hotkey, by subnet."""
+    rates = s[RootClaimable, hotkey]
+    return dict(rates)
+
+
+def get_owed(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> Fx32:
+    """What a staker can still claim on a subnet, as I96F32 bits; may be negative."""
+    stake = get_stake(s, hotkey, coldkey, ROOT_NETUID)
+    claimed = s[RootClaimed, netuid, hotkey, coldkey]
+    return rules.owed(get_rates(s, hotkey).get(netuid, I96F32(0)), stake, claimed)
+
+
+def on_root_stake_added(s: State, hotkey: AccountId, coldkey: AccountId, amount: int) -> None:
+    """New root stake has not earned the past: count it as claimed."""
+    for netuid, rate in s[RootClaimable, hotkey]:
+        _set_claimed(s, netuid, hotkey, coldkey, rules.watermark(rate, amount))
+
+
+def on_root_stake_removed(s: State, hotkey: AccountId, coldkey: AccountId, amount: int) -> None:
+    """Root stake that leaves takes its share of what was claimed with it."""
+    for netuid, rate in s[RootClaimable, hotkey]:
+        if netuid != ROOT_NETUID:
+            _set_claimed(s, netuid, hotkey, coldkey, -rules.watermark(rate, amount))
+
+
+def _set_claimed(
+    s: State, netuid: NetUid, hotkey: AccountId, coldkey: AccountId, change: int
+) -> None:
+    claimed = s[RootClaimed, netuid, hotkey, coldkey]
+    s[RootClaimed, netuid, hotkey, coldkey] = clamp_u128(claimed + change)
+
+
+# --- claiming ----------------------------------------------------------------------------------
+
+
+def claim_on_subnet(
+    s: State,
+    hotkey: AccountId,
+    coldkey: AccountId,
+    netuid: NetUid,
+    choice: RootClaimTypeEnum,
+) -> Rao:
+    """Pay what a staker has earned on a subnet, if it is worth it; the TAO it was sold for.
+
+    Raises what the sale raises; nothing has changed then.
+    """
+    owed = get_owed(s, hotkey, coldkey, netuid)
+    if not rules.is_worth_claiming(owed, s[RootClaimableThreshold, netuid]):
+        return Rao(0)
+    tao, amount = Rao(0), FORMAT.to_u64(owed)
+    is_kept = isinstance(choice, Keep) or (
+        isinstance(choice, KeepSubnets) and netuid in choice.subnets
+    )
+    if is_kept:
+        add_stake(s, hotkey, coldkey, netuid, amount)
+    else:
+        with layer(s):
+            tao = _sell_and_stake_on_root(s, hotkey, coldkey, netuid, amount)
+    _set_claimed(s, netuid, hotkey, coldkey, amount)
+    return tao
+
+
+def _sell_and_stake_on_root(
+    s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, amount: int
+) -> Rao:
+    tao = sell_alpha(s, netuid, amount, MIN_PRICE, drop_fees=True).paid_out
+    pay_from_subnet(s, netuid, compute_subnet_account(ROOT_NETUID), tao)
+    s[SubnetRootSellTao, netuid] = Rao(sat_add_u64(s[SubnetRootSellTao, netuid], tao))
+    record_protocol_flow(s, netuid, -tao)
+    add_stake(s, hotkey, coldkey, ROOT_NETUID, tao)
+    s[SubnetTAO, ROOT_NETUID] = Rao(sat_add_u64(s[SubnetTAO, ROOT_NETUID], tao))
+    s[SubnetAlphaOut, ROOT_NETUID] = Alpha(sat_add_u64(s[SubnetAlphaOut, ROOT_NETUID], tao))
+    s[TotalStake] = Rao(sat_add_u64(s[TotalStake], tao))
+    on_root_stake_added(s, hotkey, coldkey, tao)
+    return Rao(tao)
+
+
+def do_root_claim(s: State, coldkey: AccountId, subnets: tuple[NetUid, ...] | None) -> None:
+    """Claim on the named subnets, or on all, with every hotkey of a coldkey: all or nothing."""
+    with layer(s):
+        choice, tao = s[RootClaimType, coldkey], 0
+        for hotkey in s[StakingHotkeys, coldkey]:
+            for netuid, _ in s[RootClaimable, hotkey]:
+                if subnets is None or netuid in subnets:
+                    tao += claim_on_subnet(s, hotkey, coldkey, netuid, choice)
+        s.emit(RootClaimedEvent(coldkey, Rao(tao)))
+
+
+# --- the ring of stakers whose claims run by themselves ------------------------------------------
+
+
+def add_to_ring(s: State, coldkey: AccountId) -> None:
+    """Number a root staker, once."""
+    if (StakingColdkeys, coldkey) in s:
+        return
+    place = s[NumStakingColdkeys]
+    s[StakingColdkeysByIndex, place] = coldkey
+    s[StakingColdkeys, coldkey] = place
+    s[NumStakingColdkeys] = place + 1
+
+
+def leave_ring_without_root_stake(s: State, coldkey: AccountId) -> None:
+    """Forget a coldkey that has no root stake left; the last one takes its number."""
+    hotkeys = s[StakingHotkeys, coldkey]
+    place = s[StakingColdkeys, coldkey]
+    if place is None or any(get_stake(s, hotkey, coldkey, ROOT_NETUID) for hotkey in hotkeys):
+        return
+    del s[StakingColdkeys, coldkey]
+    last = sat_sub(s[NumStakingColdkeys], 1)
+    moved = s[StakingColdkeysByIndex, last]
+    if place != last and moved is not None:
+        del s[StakingColdkeysByIndex, last]
+        s[StakingColdkeysByIndex, place] = moved
+        s[StakingColdkeys, moved] = place
+    else:
+        del s[StakingColdkeysByIndex, place]
+    s[NumStakingColdkeys] = last
+
+
+def run_automatic_claims(s: State, parent_hash: Hash) -> None:
+    """Claim for the few root stakers that the parent block's hash picks."""
+    for place in rules.indices(parent_hash, s[NumRootClaim], s[NumStakingColdkeys]):
+        coldkey = s[StakingColdkeysByIndex, place]
+        if coldkey is None:
+            continue
+        try:
+            do_root_claim(s, coldkey, None)
+        except CallError as failure:
+            log.debug("automatic root claim failed: coldkey=%s %s", coldkey.hex(), failure)
+
+
+def forget_root_dividends(s: State, netuid: NetUid) -> None:
+    """Drop what root stakers could still claim on a dissolved subnet."""
+    for hotkey in iter_keys(s, RootClaimable):
+        rates = s[RootClaimable, hotkey]
+        s[RootClaimable, hotkey] = tuple(entry for entry in rates if entry[0] != netuid)
+    clear_prefix(s, RootClaimed, netuid)
+
+
+# --- calls -------------------------------------------------------------------------------------
+
+
+@call(121, weight=138_999_000, reads=16, writes=4)
+def claim_root(s: State, coldkey: Signed, subnets: tuple[NetUid, ...]) -> None:
+    """Claim the root emissions of a coldkey on one to five subnets."""
+    ensure(0 < len(set(subnets)) <= MAX_SUBNETS_PER_CLAIM, Error.InvalidSubnetNumber)
+    add_to_ring(s, coldkey)
+    do_root_claim(s, coldkey, subnets)
+
+
+@call(122, weight=18_283_000, reads=2, writes=4)
+def set_root_claim_type(s: State, coldkey: Signed, new_root_claim_type: RootClaimTypeEnum) -> None:
+    """Choose whether root claims are sold for TAO or kept as alpha."""
+    if isinstance(new_root_claim_type, KeepSubnets):
+        subnets = tuple(sorted(set(new_root_claim_type.subnets)))
+        ensure(bool(subnets), Error.InvalidSubnetNumber)
+        new_root_claim_type = KeepSubnets(subnets)
+    add_to_ring(s, coldkey)
+    s[RootClaimType, coldkey] = new_root_claim_type
+    s.emit(RootClaimTypeSet(coldkey, new_root_claim_type))
+
+
+@call(123, weight=2_735_000, writes=1)
+def sudo_set_num_root_claims(s: State, origin: Root, new_value: u64) -> None:
+    """Set how many root stakers claim by themselves in a block."""
+    ensure(new_value <= MAX_AUTOMATIC_CLAIMS, Error.InvalidNumRootClaim)
+    s[NumRootClaim] = new_value
+
+
+@call(124, weight=5_681_000, writes=1)
+def sudo_set_root_claim_threshold(
+    s: State, who: SignedOrRoot, netuid: NetUid, new_value: u64
+) -> None:
+    """Set the smallest root claim that is paid on a subnet; the owner's call, or root's."""
+    if who is not None and s[SubnetOwner, netuid] != who:
+        raise BadOrigin("only root or the owner of the subnet sets its claim threshold")
+    ensure(new_value <= MAX_THRESHOLD, Error.InvalidRootClaimThreshold)
+    s[RootClaimableThreshold, netuid] = I96F32(FORMAT.from_int(new_value))
