@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain.pallets.subtensor import (
+    commit_reveal,
     constants,
     errors,
     events_globals,
@@ -23,6 +24,7 @@ from chain.pallets.subtensor import (
     storage_registration,
     storage_root,
     storage_stake,
+    weights,
 )
 from chain.runtime.pallet import Pallet
 
@@ -47,6 +49,8 @@ MODULES = (
     storage_commits,
     storage_locks,
     storage_collateral,
+    weights,
+    commit_reveal,
 )
 
 pallet = Pallet("SubtensorModule", *(m.__name__ for m in MODULES), crate="pallet_subtensor").seal()

@@ -36,7 +36,7 @@ ValidatorTrust: Map[Identity[NetUid], Packed16] = storage(default=b"")
 ValidatorPermit: Map[Identity[NetUid], PackedBool] = storage(default=b"")
 """Who may set weights for others."""
 StakeWeight: Map[Identity[NetUid], Packed16] = storage(default=b"")
-"""Always empty; kept for readers of the old layout."""
+"""What each uid's stake counted for in the latest epoch."""
 Weights: Map[Identity[NetUidStorageIndex], Identity[Uid], PackedPairs] = storage(default=b"")
 """The latest weights of a uid, as (uid, weight) pairs, per mechanism."""
 Bonds: Map[Identity[NetUidStorageIndex], Identity[Uid], PackedPairs] = storage(default=b"")
