@@ -245,7 +245,7 @@ def apply_pending_children(s: State) -> None:
                 del s[PendingChildKeys, netuid, hotkey]
 
 
-def do_delegate_from_root(s: State, netuid: NetUid) -> None:
+def do_set_root_validators(s: State, netuid: NetUid) -> None:
     """Make the owner hotkey of a new subnet the child of every willing root validator.
 
     Raises RegistrationNotPermittedOnRootSubnet or SubnetNotExists.

@@ -20,7 +20,7 @@ from chain.pallets.subtensor.storage_stake import TotalStake
 from chain.runtime.state import State
 from consensus.economics.fixed import clamp_u128
 from consensus.economics.trade import Side, Trade
-from ganglion.fixed import I64_MAX, I64_MIN, sat_add_u64, sat_sub
+from ganglion.fixed import I64_MAX, I64_MIN, clamp_u64, sat_add_u64, sat_sub
 from ganglion.units import Alpha, NetUid, Rao
 
 
@@ -51,7 +51,7 @@ def buy_alpha(s: State, netuid: NetUid, tao: int, limit: int, *, drop_fees: bool
         s[SubnetAlphaIn, netuid] = Alpha(sat_sub(s[SubnetAlphaIn, netuid], taken))
     s[SubnetAlphaOut, netuid] = Alpha(sat_add_u64(s[SubnetAlphaOut, netuid], done.paid_out))
     s[SubnetTAO, netuid] = Rao(sat_add_u64(s[SubnetTAO, netuid], _reserve_in(done.paid_in)))
-    s[TotalStake] = Rao(sat_add_u64(s[TotalStake], tao))
+    add_total_stake(s, tao)
     s[SubnetVolume, netuid] = clamp_u128(s[SubnetVolume, netuid] + tao)
     return done
 
@@ -65,9 +65,14 @@ def sell_alpha(s: State, netuid: NetUid, alpha: int, limit: int, *, drop_fees: b
     taken = _reserve_out(done.paid_out)
     if taken:
         s[SubnetTAO, netuid] = Rao(sat_sub(s[SubnetTAO, netuid], taken))
-    s[TotalStake] = Rao(sat_sub(s[TotalStake], done.paid_out))
+    add_total_stake(s, -done.paid_out)
     s[SubnetVolume, netuid] = clamp_u128(s[SubnetVolume, netuid] + done.paid_out)
     return done
+
+
+def add_total_stake(s: State, tao: int) -> None:
+    """Count TAO that entered a pool or root without a trade (negative: left)."""
+    s[TotalStake] = Rao(clamp_u64(s[TotalStake] + tao))
 
 
 def _flowed(flow: int, tao: int) -> int:

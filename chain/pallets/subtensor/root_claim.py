@@ -13,7 +13,11 @@ import logging
 from chain.pallets.subtensor.accounts import compute_subnet_account
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_stake import RootClaimed as RootClaimedEvent
-from chain.pallets.subtensor.pool_trades import record_protocol_flow, sell_alpha
+from chain.pallets.subtensor.pool_trades import (
+    add_total_stake,
+    record_protocol_flow,
+    sell_alpha,
+)
 from chain.pallets.subtensor.share_pool import add_stake, get_hotkey_stake, get_stake
 from chain.pallets.subtensor.storage_keys import Owner
 from chain.pallets.subtensor.storage_network import SubnetOwner
@@ -30,7 +34,6 @@ from chain.pallets.subtensor.storage_stake import (
     StakingColdkeys,
     StakingColdkeysByIndex,
     StakingHotkeys,
-    TotalStake,
 )
 from chain.pallets.subtensor.tao import pay_from_subnet
 from chain.pallets.subtensor.types import Keep, KeepSubnets, RootClaimTypeEnum
@@ -154,7 +157,7 @@ def _sell_and_stake_on_root(
     add_stake(s, hotkey, coldkey, ROOT_NETUID, tao)
     s[SubnetTAO, ROOT_NETUID] = Rao(sat_add_u64(s[SubnetTAO, ROOT_NETUID], tao))
     s[SubnetAlphaOut, ROOT_NETUID] = Alpha(sat_add_u64(s[SubnetAlphaOut, ROOT_NETUID], tao))
-    s[TotalStake] = Rao(sat_add_u64(s[TotalStake], tao))
+    add_total_stake(s, tao)
     on_root_stake_added(s, hotkey, coldkey, tao)
     return Rao(tao)
 
