@@ -272,6 +272,14 @@ def _fail(reply: asyncio.Future[Any], error: Exception) -> None:
         reply.exception()  # nobody may be waiting any more; that is no fault
 
 
+def result_bytes(result: Any) -> bytes:
+    """The bytes of a 0x hex result; raises NodeUnreachable when it is something else."""
+    try:
+        return bytes.fromhex(result.removeprefix("0x"))
+    except (AttributeError, ValueError) as e:
+        raise NodeUnreachable("the node sent something else where hexadecimal belongs") from e
+
+
 def rpc_error(error: Any, method: str) -> RpcError:
     """The exception of a JSON-RPC error object; pool refusals get their own class."""
     if not isinstance(error, dict):
