@@ -1,0 +1,105 @@
+"""`ganglion`: the entry point, which finds the sub-command and loads nothing else.
+
+Own commands are typer apps; `node`, `localnet`, `lab` and `models` belong to packages above this
+one and are looked up by name when called, each a module with `run(argv)`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+
+OWN = {
+    "wallet": "create, restore, list and show wallets",
+    "key": "make and inspect keys",
+    "query": "read storage, constants, runtime APIs, accounts and events",
+    "tx": "sign and submit: transfer, stake, register, serve, or any call",
+    "subnet": "list subnets, show one, its neurons and its metagraph",
+    "weights": "show, set, commit and reveal weights",
+    "explain-error": "say what an error of the chain or of its pool means",
+}
+
+MOUNTED = {
+    "node": ("chain.cli", "run a node"),
+    "localnet": ("localnet.cli", "run a whole network on this machine"),
+    "lab": ("localnet.lab.cli", "measure and break networks on purpose"),
+    "models": ("subnets.cli", "the models that subnets serve and check"),
+}
+
+
+def run(argv: Sequence[str] | None = None) -> None:
+    """The console script: run the command line and exit with its code."""
+    sys.exit(main(sys.argv[1:] if argv is None else list(argv)))
+
+
+def main(argv: list[str]) -> int:
+    """Run a command line; the exit code. Whatever goes wrong is one sentence on standard error."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0 if argv else 2
+    name, rest = argv[0], argv[1:]
+    if name in ("-V", "--version"):
+        sys.stdout.write(f"ganglion {version()}\n")
+        return 0
+    if name in OWN:
+        module = import_module("ganglion.cli.own")
+        code: int = module.run_own(name, rest)
+        return code
+    if name in MOUNTED:
+        return _run_mounted(name, rest)
+    return _unknown(name)
+
+
+def usage() -> str:
+    """The help text."""
+    commands = OWN | {name: text for name, (_, text) in MOUNTED.items() if _is_here(name)}
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {text}" for name, text in commands.items()]
+    return "\n".join(
+        [
+            "Usage: ganglion COMMAND [ARGS]",
+            "",
+            *lines,
+            "",
+            "`ganglion COMMAND --help` says more. The node is --url or $GANGLION_URL,",
+            "by default ws://127.0.0.1:9944.",
+            "",
+        ]
+    )
+
+
+def version() -> str:
+    """The installed version of this distribution."""
+    found = import_module("importlib.metadata")
+    try:
+        text: str = found.version("ganglion")
+    except found.PackageNotFoundError:
+        return "(not installed)"
+    return text
+
+
+def _is_here(name: str) -> bool:
+    package = MOUNTED[name][0]
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _run_mounted(name: str, argv: list[str]) -> int:
+    if not _is_here(name):
+        sys.stderr.write(f"error: `ganglion {name}` is not part of this installation\n")
+        return 1
+    target: Callable[[list[str]], object] = import_module(MOUNTED[name][0]).run
+    found = target(argv)
+    return found if isinstance(found, int) else 0
+
+
+def _unknown(name: str) -> int:
+    near = get_close_matches(name, [*OWN, *MOUNTED], n=1)
+    hint = f"did you mean `ganglion {near[0]}`?" if near else "`ganglion --help` lists them all"
+    sys.stderr.write(f"error: there is no command {name!r}: {hint}\n")
+    return 2
