@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from chain.pallets.subtensor import (
+    association,
+    coldkey_swap,
     commit_reveal,
     constants,
+    dissolve,
     errors,
     events_globals,
     events_network,
@@ -12,6 +15,11 @@ from chain.pallets.subtensor import (
     events_settings,
     events_stake,
     events_weights,
+    hotkey_swap,
+    identity,
+    registration,
+    root_registration,
+    serving,
     storage_collateral,
     storage_commits,
     storage_delegation,
@@ -24,6 +32,8 @@ from chain.pallets.subtensor import (
     storage_registration,
     storage_root,
     storage_stake,
+    subnets,
+    tempo_control,
     weights,
 )
 from chain.runtime.pallet import Pallet
@@ -51,6 +61,16 @@ MODULES = (
     storage_collateral,
     weights,
     commit_reveal,
+    registration,
+    root_registration,
+    subnets,
+    dissolve,
+    tempo_control,
+    serving,
+    identity,
+    association,
+    hotkey_swap,
+    coldkey_swap,
 )
 
 pallet = Pallet("SubtensorModule", *(m.__name__ for m in MODULES), crate="pallet_subtensor").seal()
