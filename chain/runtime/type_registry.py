@@ -162,7 +162,9 @@ class TypeRegistry:
 
     def _annotated(self, tp: Any, args: tuple[Any, ...]) -> int:
         byte = Annotated[int, Uint(8)]
-        for mark in args[1:]:
+        # Nested annotations arrive flattened, innermost mark first: the last one is about the rest.
+        for k in range(len(args) - 1, 0, -1):
+            mark, inner = args[k], args[0] if k == 1 else Annotated[args[:k]]
             match mark:
                 case Uint(bits):
                     return self._primitive(f"u{bits}")
@@ -171,15 +173,15 @@ class TypeRegistry:
                 case Fixed(size):
                     return self._array(byte, size)
                 case Array(size):
-                    return self._array(get_args(args[0])[0], size)
+                    return self._array(get_args(inner)[0], size)
                 case PackedOf(item):
                     return self._sequence(item)
                 case OpaqueOf(of):
                     return self.of(of)
             if mark is COMPACT:
-                return self._compact(args[0])
+                return self._compact(inner)
             if mark is RESULT:
-                return self._result(next(a for a in get_args(args[0]) if a is not type(None)))
+                return self._result(next(a for a in get_args(inner) if a is not type(None)))
         return self.of(args[0])
 
     def _class(self, tp: Any) -> int:
@@ -191,7 +193,9 @@ class TypeRegistry:
                 (made.variant_name.rstrip("_"), i, field_types(made), "")  # type: ignore[attr-defined]
                 for i, made in sorted(tp.VARIANTS.items())
             ]
-            return self.add(tp, path, lambda: self.variants(rows))
+            return self.add(
+                tp, path, lambda: self.variants(rows), getattr(tp, "scale_params", None)
+            )
         if isinstance(tp, type) and issubclass(tp, IntEnum):
             plain: Rows = [(m.name.rstrip("_"), int(m), [], "") for m in sorted(tp)]
             return self.add(tp, path, lambda: self.variants(plain))
@@ -229,8 +233,9 @@ def type_name(tp: Any) -> str:
     """How a field's type is spelled for people (and for polkadot.js's formatting)."""
     if isinstance(tp, NewType):
         return {"Rao": "TaoBalance", "Alpha": "AlphaBalance"}.get(tp.__name__, tp.__name__)
-    if get_origin(tp) is Annotated and COMPACT in get_args(tp):
-        return type_name(get_args(tp)[0])
+    if get_origin(tp) is Annotated and get_args(tp)[-1] is COMPACT:
+        rest = get_args(tp)[:-1]
+        return type_name(rest[0] if len(rest) == 1 else Annotated[rest])
     if isinstance(tp, type):
         return tp.__name__
     for mark in get_args(tp)[1:] if get_origin(tp) is Annotated else ():
