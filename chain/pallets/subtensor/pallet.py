@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from chain.pallets.subtensor import (
     association,
+    auto_stake,
+    block_step,
+    children,
     coldkey_swap,
     commit_reveal,
     constants,
+    delegation,
     dissolve,
     errors,
     events_globals,
@@ -17,9 +21,13 @@ from chain.pallets.subtensor import (
     events_weights,
     hotkey_swap,
     identity,
+    locks,
+    moving_stake,
     registration,
+    root_claim,
     root_registration,
     serving,
+    staking,
     storage_collateral,
     storage_commits,
     storage_delegation,
@@ -71,6 +79,14 @@ MODULES = (
     association,
     hotkey_swap,
     coldkey_swap,
+    auto_stake,
+    block_step,
+    children,
+    delegation,
+    locks,
+    moving_stake,
+    root_claim,
+    staking,
 )
 
 pallet = Pallet("SubtensorModule", *(m.__name__ for m in MODULES), crate="pallet_subtensor").seal()

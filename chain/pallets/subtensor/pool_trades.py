@@ -7,6 +7,8 @@ Upstream: pallets/subtensor/src/staking/stake_utils.rs, coinbase/subnet_emission
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chain.pallets import swap
 from chain.pallets.subtensor.storage_pool import (
     SubnetAlphaIn,
@@ -34,18 +36,27 @@ def _reserve_out(amount: int) -> int:
     return min(amount, -I64_MIN)
 
 
-def _trade(s: State, netuid: NetUid, side: Side, amount: int, limit: int, drop_fees: bool) -> Trade:
+Trader = Callable[[State, NetUid, Side, int, int, bool], Trade]
+"""Works out what a trade moves: (state, netuid, side, amount, limit, drop_fees)."""
+
+
+def on_pool(
+    s: State, netuid: NetUid, side: Side, amount: int, limit: int, drop_fees: bool
+) -> Trade:
+    """Trade at the pool of a dynamic subnet, one for one on a stable one."""
     if swap.is_dynamic(s, netuid):
         return swap.do_swap(s, netuid, side, amount, limit, drop_fees)
     return Trade(amount, amount, 0, 0)
 
 
-def buy_alpha(s: State, netuid: NetUid, tao: int, limit: int, *, drop_fees: bool) -> Trade:
+def buy_alpha(
+    s: State, netuid: NetUid, tao: int, limit: int, *, drop_fees: bool, trader: Trader = on_pool
+) -> Trade:
     """Trade TAO for alpha; raises what `swap.do_swap` raises.
 
     TotalStake and volume grow by the whole request, fee and unused rest included.
     """
-    done = _trade(s, netuid, Side.BUY, tao, limit, drop_fees)
+    done = trader(s, netuid, Side.BUY, tao, limit, drop_fees)
     taken = _reserve_out(done.paid_out)
     if taken:
         s[SubnetAlphaIn, netuid] = Alpha(sat_sub(s[SubnetAlphaIn, netuid], taken))
@@ -56,9 +67,11 @@ def buy_alpha(s: State, netuid: NetUid, tao: int, limit: int, *, drop_fees: bool
     return done
 
 
-def sell_alpha(s: State, netuid: NetUid, alpha: int, limit: int, *, drop_fees: bool) -> Trade:
+def sell_alpha(
+    s: State, netuid: NetUid, alpha: int, limit: int, *, drop_fees: bool, trader: Trader = on_pool
+) -> Trade:
     """Trade alpha for TAO; raises what `swap.do_swap` raises."""
-    done = _trade(s, netuid, Side.SELL, alpha, limit, drop_fees)
+    done = trader(s, netuid, Side.SELL, alpha, limit, drop_fees)
     brought = _reserve_in(done.paid_in)
     s[SubnetAlphaIn, netuid] = Alpha(sat_add_u64(s[SubnetAlphaIn, netuid], brought))
     s[SubnetAlphaOut, netuid] = Alpha(sat_sub(s[SubnetAlphaOut, netuid], brought))

@@ -14,7 +14,9 @@ from chain.pallets.subtensor.accounts import compute_subnet_account
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_stake import RootClaimed as RootClaimedEvent
 from chain.pallets.subtensor.pool_trades import (
+    Trader,
     add_total_stake,
+    on_pool,
     record_protocol_flow,
     sell_alpha,
 )
@@ -126,6 +128,7 @@ def claim_on_subnet(
     coldkey: AccountId,
     netuid: NetUid,
     choice: RootClaimTypeEnum,
+    trader: Trader = on_pool,
 ) -> Rao:
     """Pay what a staker has earned on a subnet, if it is worth it; the TAO it was sold for.
 
@@ -142,15 +145,20 @@ def claim_on_subnet(
         add_stake(s, hotkey, coldkey, netuid, amount)
     else:
         with layer(s):
-            tao = _sell_and_stake_on_root(s, hotkey, coldkey, netuid, amount)
+            tao = _sell_and_stake_on_root(s, hotkey, coldkey, netuid, amount, trader)
     _set_claimed(s, netuid, hotkey, coldkey, amount)
     return tao
 
 
 def _sell_and_stake_on_root(
-    s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, amount: int
+    s: State,
+    hotkey: AccountId,
+    coldkey: AccountId,
+    netuid: NetUid,
+    amount: int,
+    trader: Trader,
 ) -> Rao:
-    tao = sell_alpha(s, netuid, amount, MIN_PRICE, drop_fees=True).paid_out
+    tao = sell_alpha(s, netuid, amount, MIN_PRICE, drop_fees=True, trader=trader).paid_out
     pay_from_subnet(s, netuid, compute_subnet_account(ROOT_NETUID), tao)
     s[SubnetRootSellTao, netuid] = Rao(sat_add_u64(s[SubnetRootSellTao, netuid], tao))
     record_protocol_flow(s, netuid, -tao)

@@ -153,6 +153,7 @@ def transfer_within_subnet(
     add_stake(s, to_hotkey, to_coldkey, netuid, alpha)
     if netuid == ROOT_NETUID:
         root_claim.on_root_stake_added(s, to_hotkey, to_coldkey, alpha)
+        root_claim.add_to_ring(s, to_coldkey)
     worth = U64F64.mul(swap.get_price(s, netuid), U64F64.from_int(alpha))
     tao = Rao(U64F64.to_u64(worth))
     ensure(tao >= MIN_STAKE, Error.AmountTooLow)

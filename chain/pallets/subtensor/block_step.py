@@ -1,0 +1,27 @@
+"""The start of every block: prices of registration, the coinbase, and what follows from it.
+
+Upstream: pallets/subtensor/src/coinbase/block_step.rs
+"""
+
+from __future__ import annotations
+
+from chain.pallets.subtensor.children import apply_pending_children
+from chain.pallets.subtensor.coinbase import run_coinbase, update_prices
+from chain.pallets.subtensor.emission import mint_block_emission
+from chain.pallets.subtensor.registration import update_registration_prices
+from chain.pallets.subtensor.root_claim import run_automatic_claims
+from chain.pallets.system import ParentHash
+from chain.runtime.pallet import on_initialize
+from chain.runtime.state import State
+from ganglion.units import BlockNumber
+
+
+@on_initialize
+def block_step(s: State, now: BlockNumber) -> None:
+    """Run the economy for one block."""
+    update_registration_prices(s)
+    credit = mint_block_emission(s)
+    run_coinbase(s, credit)
+    update_prices(s)
+    apply_pending_children(s)
+    run_automatic_claims(s, s[ParentHash])

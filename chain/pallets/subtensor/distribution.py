@@ -1,0 +1,183 @@
+"""Paying out an epoch: owner, miners, validators, their parents and nominators, root stakers.
+
+Upstream: pallets/subtensor/src/coinbase/run_coinbase.rs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from chain.pallets.subtensor.alpha import burn_alpha, recycle_alpha
+from chain.pallets.subtensor.delegation import get_take
+from chain.pallets.subtensor.emission import Pending
+from chain.pallets.subtensor.epoch import HotkeyEmission
+from chain.pallets.subtensor.events_stake import AutoStakeAdded
+from chain.pallets.subtensor.heritage import (
+    get_childkey_take,
+    get_self_contribution,
+    get_stake_pair,
+)
+from chain.pallets.subtensor.locks import auto_lock_owner_cut
+from chain.pallets.subtensor.neurons import is_registered
+from chain.pallets.subtensor.price import get_childkey_burn, get_tao_weight
+from chain.pallets.subtensor.root_claim import add_root_dividend
+from chain.pallets.subtensor.share_pool import add_stake, grow_pool
+from chain.pallets.subtensor.storage_delegation import ParentKeys
+from chain.pallets.subtensor.storage_hyperparameters import RecycleOrBurn
+from chain.pallets.subtensor.storage_keys import OwnedHotkeys, Owner
+from chain.pallets.subtensor.storage_network import SubnetOwner, SubnetOwnerHotkey
+from chain.pallets.subtensor.storage_neurons import MinerBurned
+from chain.pallets.subtensor.storage_pool import (
+    AlphaDividendsPerSubnet,
+    RootAlphaDividendsPerSubnet,
+)
+from chain.pallets.subtensor.storage_stake import (
+    AutoStakeDestination,
+    TotalHotkeyAlpha,
+    TotalHotkeyAlphaLastEpoch,
+)
+from chain.pallets.subtensor.types import RecycleOrBurnEnum
+from chain.runtime.state import State, clear_prefix
+from consensus.economics.children import Parent, Split, split_dividends
+from consensus.economics.dividends import after_take, distribution, withheld_part
+from consensus.economics.fixed import Fx32
+from ganglion.fixed import U96F32, sat_add_u64, u16_proportion, u64_proportion
+from ganglion.units import U96F32 as Fraction
+from ganglion.units import AccountId, Alpha, NetUid
+
+ByHotkey = dict[AccountId, Fx32]
+"""Amounts in U96F32 bits; always walked in ascending order of hotkeys."""
+
+
+def do_distribute(
+    s: State, netuid: NetUid, pending: Pending, emission: Iterable[HotkeyEmission]
+) -> None:
+    """Pay a subnet's pending alpha by what its neurons earned in the epoch.
+
+    If miners earned nothing, validators get their half too.
+    """
+    earned = tuple(emission)
+    validator_alpha = int(pending.validator)
+    if not any(each.server for each in earned):
+        validator_alpha = sat_add_u64(validator_alpha, pending.server)
+    incentives = _sum_incentives(earned)
+    dividends = get_dividends(s, netuid, earned)
+    to_alpha, to_root = distribution(
+        dividends,
+        {hotkey: get_stake_pair(s, hotkey, netuid) for hotkey in dividends},
+        validator_alpha=validator_alpha,
+        root_alpha=pending.root,
+        tao_weight=get_tao_weight(s),
+    )
+    pay_owner(s, netuid, pending.owner_cut)
+    pay_miners(s, netuid, incentives)
+    pay_validators(s, netuid, to_alpha)
+    pay_root(s, netuid, to_root)
+
+
+def _sum_incentives(earned: Iterable[HotkeyEmission]) -> dict[AccountId, int]:
+    incentives: dict[AccountId, int] = {}
+    for each in earned:
+        incentives[each.hotkey] = sat_add_u64(incentives.get(each.hotkey, 0), each.server)
+    return incentives
+
+
+def get_dividends(s: State, netuid: NetUid, earned: Iterable[HotkeyEmission]) -> ByHotkey:
+    """What validators earned, shared with the parents they borrowed stake from.
+
+    Recycles the part of parents' dividends that is burned for being lent.
+    """
+    dividends: ByHotkey = {}
+    for each in earned:
+        split = get_split(s, each.hotkey, netuid, each.validator)
+        for burned in split.burns:
+            recycle_alpha(s, netuid, burned)
+        for hotkey, amount in split.rows:
+            added = U96F32.from_int(amount)
+            dividends[hotkey] = U96F32.add(dividends.get(hotkey, 0), added)
+    return dict(sorted(dividends.items()))
+
+
+def get_split(s: State, hotkey: AccountId, netuid: NetUid, dividends: int) -> Split[AccountId]:
+    """A hotkey's dividends divided among its parents and itself."""
+    owner = s[Owner, hotkey]
+    parents = [
+        Parent(
+            parent,
+            u64_proportion(proportion),
+            get_stake_pair(s, parent, netuid),
+            s[Owner, parent] == owner,
+        )
+        for proportion, parent in s[ParentKeys, hotkey, netuid]
+    ]
+    return split_dividends(
+        hotkey,
+        dividends,
+        get_self_contribution(s, hotkey, netuid),
+        parents,
+        tao_weight=get_tao_weight(s),
+        child_take=u16_proportion(get_childkey_take(s, hotkey, netuid)),
+        burn_take=get_childkey_burn(s),
+    )
+
+
+def pay_owner(s: State, netuid: NetUid, cut: int) -> None:
+    """Stake the owner's cut; without an owner on record it is nobody's."""
+    if (SubnetOwner, netuid) not in s or (SubnetOwnerHotkey, netuid) not in s:
+        return
+    add_stake(s, s[SubnetOwnerHotkey, netuid], s[SubnetOwner, netuid], netuid, cut)
+    auto_lock_owner_cut(s, netuid, cut)
+
+
+def get_owner_hotkeys(s: State, netuid: NetUid) -> set[AccountId]:
+    """Hotkeys with a uid here that are the owner's: they get no miner reward."""
+    hotkeys = s[OwnedHotkeys, s[SubnetOwner, netuid]]
+    owned = set(hotkeys)
+    if (SubnetOwnerHotkey, netuid) in s:
+        owned.add(s[SubnetOwnerHotkey, netuid])
+    return {hotkey for hotkey in owned if is_registered(s, netuid, hotkey)}
+
+
+def pay_miners(s: State, netuid: NetUid, incentives: Mapping[AccountId, int]) -> None:
+    """Stake every miner's reward where its owner wants it; withhold that of owner hotkeys."""
+    owner_hotkeys = get_owner_hotkeys(s, netuid)
+    total = withheld = 0
+    for hotkey in sorted(incentives):
+        amount = incentives[hotkey]
+        total = sat_add_u64(total, amount)
+        if hotkey in owner_hotkeys:
+            withheld = sat_add_u64(withheld, amount)
+            is_recycled = s[RecycleOrBurn, netuid] is RecycleOrBurnEnum.Recycle
+            (recycle_alpha if is_recycled else burn_alpha)(s, netuid, amount)
+        else:
+            _stake_reward(s, netuid, hotkey, amount)
+    s[MinerBurned, netuid] = Fraction(withheld_part(withheld, total))
+
+
+def _stake_reward(s: State, netuid: NetUid, hotkey: AccountId, amount: int) -> None:
+    owner = s[Owner, hotkey]
+    destination = s[AutoStakeDestination, owner, netuid]
+    if destination is not None:
+        s.emit(AutoStakeAdded(netuid, destination, hotkey, owner, Alpha(amount)))
+    add_stake(s, destination or hotkey, owner, netuid, amount)
+
+
+def pay_validators(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
+    """Stake validators' takes, then let the rest raise their pools, take included."""
+    clear_prefix(s, AlphaDividendsPerSubnet, netuid)
+    for hotkey, amount in dividends.items():
+        take, rest = after_take(get_take(s, hotkey), amount)
+        add_stake(s, hotkey, s[Owner, hotkey], netuid, take)
+        grow_pool(s, hotkey, netuid, rest)
+        s[AlphaDividendsPerSubnet, netuid, hotkey] = Alpha(rest)
+        s[TotalHotkeyAlphaLastEpoch, hotkey, netuid] = s[TotalHotkeyAlpha, hotkey, netuid]
+
+
+def pay_root(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
+    """Stake validators' takes of root dividends, and let root stakers claim the rest."""
+    clear_prefix(s, RootAlphaDividendsPerSubnet, netuid)
+    for hotkey, amount in dividends.items():
+        take, rest = after_take(get_take(s, hotkey), amount)
+        add_stake(s, hotkey, s[Owner, hotkey], netuid, take)
+        add_root_dividend(s, hotkey, netuid, rest)
+        s[RootAlphaDividendsPerSubnet, netuid, hotkey] = Alpha(rest)
