@@ -73,14 +73,38 @@ class RocksKeyValues:
         self._options[True].sync = True
 
     def get(self, column: Column, key: bytes) -> bytes | None:
-        """The value of a key."""
-        value: bytes | None = self._gets[column](key)
+        """The value of a key; raises StoreCorrupt when it cannot be read."""
+        try:
+            value: bytes | None = self._gets[column](key)
+        except Exception as error:  # the binding raises nothing narrower
+            raise self._damaged(error) from error
         return value
 
     def items(self, column: Column, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values, ascending from `start` on."""
-        found: Iterator[tuple[bytes, bytes]] = iter(self._families[column].items(from_key=start))
-        return found
+        """Keys and values, ascending from `start` on; raises StoreCorrupt."""
+        try:
+            cursor = self._families[column].iter()
+            cursor.seek(start)
+        except Exception as error:  # the binding raises nothing narrower
+            raise self._damaged(error) from error
+        return self._rest(cursor)
+
+    def _rest(self, cursor: Any) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            while cursor.valid():
+                yield cursor.key(), cursor.value()
+                cursor.next()
+            cursor.status()  # a cursor that meets damage looks like one that is at its end
+        except Exception as error:  # the binding raises nothing narrower
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StoreError:
+        if not self._gets:
+            return StoreError(f"the database in {self.path} has been closed")
+        return StoreCorrupt(
+            f"the database in {self.path} cannot be read ({error}): restore a copy, or remove the "
+            "folder with purge-chain and sync again"
+        )
 
     def batch(self) -> RocksBatch:
         """An empty batch."""

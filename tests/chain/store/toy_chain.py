@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from chain.blocks import Header, extrinsics_root
@@ -36,9 +37,10 @@ def grow(
     *,
     best: bool = True,
     salt: bytes = b"",
+    announce: Callable[[Hash], None] = lambda block: None,
     **more,
 ) -> Hash:
-    """Put a block on another one."""
+    """Put a block on another one; `announce` hears of it before the store does."""
     prepared = store.prepare(parent, changes)
     body = [compact_encode(len(salt)) + salt]
     header = Header(
@@ -48,5 +50,6 @@ def grow(
         extrinsics_root(body),
         Digest((OtherDigest(salt),)),
     )
+    announce(header.hash)
     store.import_block(header, body, prepared, best=best, **more)
     return header.hash
