@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from chain.runtime.call import DispatchClass, Pays, Weight
 from chain.runtime.errors import BadOrigin as BadOrigin
@@ -17,6 +17,12 @@ Signature64 = Annotated[bytes, Fixed(64)]
 @scale_type("sp_runtime::multiaddress::MultiAddress")
 class MultiAddress(Enumeration):
     """How an extrinsic names an account."""
+
+    # substrate-interface learns what an AccountId is from these.
+    scale_params: ClassVar[list[tuple[str, Any]]] = [
+        ("AccountId", AccountId),
+        ("AccountIndex", None.__class__),
+    ]
 
 
 @variant(0)
