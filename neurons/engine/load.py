@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurons.engine.base import EngineError, LanguageModel, Tokenizer
+from neurons.engine.base import Embedder, EngineError, LanguageModel, Tokenizer
 from neurons.engine.bytes import ByteTokenizer
 from neurons.engine.folder import TINY
 from neurons.engine.llama import ExactLlama
+from neurons.engine.tinyembed import MeanEmbedder
 from subnets.models import ModelEntry, load_entry
 
 TINY_NAME = "ganglion/tiny"
@@ -55,6 +56,18 @@ def load(kind: str, name: str) -> Loaded:
     else:
         raise EngineError(f"there is no engine {kind!r}; the kinds are exact and hf")
     return Loaded(model, tokenizer, entry_for(model, folder))
+
+
+def load_embedder(kind: str, name: str) -> Embedder:
+    """Load an embedder: the tiny model's own states, or a sentence model of transformers."""
+    if kind == "exact":
+        loaded = load(kind, name)
+        return MeanEmbedder(loaded.model, loaded.tokenizer)
+    try:
+        from neurons.engine.sentence import SentenceEmbedder, find_sentence_model
+    except ImportError as e:
+        raise EngineError(f"the hf engine needs {e.name}: pip install 'ganglion[miner]'") from e
+    return SentenceEmbedder(find_sentence_model(name), name.rpartition("/")[2])
 
 
 def entry_for(model: LanguageModel, folder: Path | None) -> ModelEntry:

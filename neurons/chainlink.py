@@ -1,0 +1,176 @@
+"""What a neuron needs of the chain, and nothing more: who is there, register, serve, set weights.
+
+Everything goes through the SDK's client, as a stranger's program would. Reads of one `View` are
+taken at one block.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
+
+from ganglion import ss58
+from ganglion.balance import Balance
+from ganglion.client import Client
+from ganglion.errors import GanglionError
+from ganglion.keys import Keypair
+from ganglion.receipt import Receipt
+from ganglion.subnet_views import Metagraph, Neuron
+from ganglion.wire.call import Target
+
+log = logging.getLogger(__name__)
+
+RAO = 1_000_000_000
+AXON_VERSION = 1
+ANY_HOST = ("0.0.0.0", "::")
+
+
+class ChainProblem(GanglionError):
+    """The chain's state does not let this neuron work; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A subnet at one block, as neurons look at it."""
+
+    block: int
+    block_hash: str
+    graph: Metagraph = field(repr=False)
+
+    def neuron(self, hotkey: str) -> Neuron | None:
+        """The neuron of a hotkey, None if it is not registered."""
+        uid = self.graph.uid_of(hotkey)
+        return None if uid is None else self.graph.neurons[uid]
+
+    @cached_property
+    def stakes(self) -> dict[bytes, float]:
+        """Stake in TAO of every registered hotkey, by public key."""
+        return {ss58.decode(n.hotkey, prefix=None): n.stake / RAO for n in self.graph.neurons}
+
+    def registered_at(self, uid: int) -> int:
+        """The block in which a uid was taken by its neuron."""
+        return int(self.graph.info["block_at_registration"][uid])
+
+    @property
+    def serving(self) -> tuple[Neuron, ...]:
+        """Neurons that published an address."""
+        return tuple(n for n in self.graph.neurons if n.axon.is_serving)
+
+
+def target_of(neuron: Neuron) -> Target:
+    """Where to reach a neuron; the address 0 means this machine."""
+    host = "127.0.0.1" if neuron.axon.host in ANY_HOST else neuron.axon.host
+    return Target(neuron.hotkey, host, neuron.axon.port)
+
+
+class ChainLink:
+    """One neuron's link to the chain: a client, a subnet and a hotkey."""
+
+    def __init__(self, client: Client, netuid: int, hotkey: Keypair) -> None:
+        self.client, self.netuid, self.hotkey = client, netuid, hotkey
+
+    @property
+    def genesis(self) -> bytes:
+        """The chain's genesis hash."""
+        return bytes.fromhex(self.client.genesis_hash.removeprefix("0x"))
+
+    async def view(self) -> View:
+        """The subnet now. UnknownName if it does not exist."""
+        head = await self.client.at_head()
+        graph = await head.metagraph(self.netuid)
+        return View(graph.block, head.at_hash or "", graph)
+
+    async def register(self, coldkey: Keypair) -> int:
+        """The uid of this hotkey, bought with `burned_register` if it has none yet."""
+        uid = await self.client.uid_of(self.netuid, self.hotkey.address)
+        if uid is not None:
+            return uid
+        burn = Balance(await self.client.query("SubtensorModule", "Burn", self.netuid))
+        funds = await self.client.balance(coldkey.address)
+        if funds.as_rao() <= burn.as_rao():
+            raise ChainProblem(f"registration on subnet {self.netuid} costs {burn}, and "
+                               f"{coldkey.address} has {funds}: send it some TAO")  # fmt: skip
+        log.info("registering on subnet %d for %s", self.netuid, burn)
+        await self._submit(
+            "burned_register", coldkey, netuid=self.netuid, hotkey=self.hotkey.address
+        )
+        uid = await self.client.uid_of(self.netuid, self.hotkey.address)
+        if uid is None:
+            raise ChainProblem("the registration is in a block and yet the chain knows no uid")
+        return uid
+
+    async def publish(self, host: str, port: int) -> None:
+        """Tell the chain where this neuron listens, unless it says so already."""
+        address = ip_address(host)
+        found = (await self.view()).neuron(self.hotkey.address)
+        if found is not None and (found.axon.host, found.axon.port) == (str(address), port):
+            return
+        await self._submit(
+            "serve_axon",
+            self.hotkey,
+            netuid=self.netuid,
+            version=AXON_VERSION,
+            ip=int(address),
+            port=port,
+            ip_type=address.version,
+            protocol=4,
+            placeholder1=0,
+            placeholder2=0,
+        )
+        log.info("the chain now says that we listen at %s port %d", host, port)
+
+    async def set_weights(
+        self, uids: Sequence[int], values: Sequence[int], version_key: int
+    ) -> Receipt:
+        """Set weights in the open."""
+        return await self._submit(
+            "set_weights",
+            self.hotkey,
+            netuid=self.netuid,
+            dests=list(uids),
+            weights=list(values),
+            version_key=version_key,
+        )
+
+    async def commit_weights(self, commit_hash: bytes) -> Receipt:
+        """Commit to a hash of weights."""
+        return await self._submit(
+            "commit_weights", self.hotkey, netuid=self.netuid, commit_hash=commit_hash
+        )
+
+    async def reveal_weights(
+        self, uids: Sequence[int], values: Sequence[int], salt: Sequence[int], version_key: int
+    ) -> Receipt:
+        """Reveal committed weights."""
+        return await self._submit(
+            "reveal_weights",
+            self.hotkey,
+            netuid=self.netuid,
+            uids=list(uids),
+            values=list(values),
+            salt=list(salt),
+            version_key=version_key,
+        )
+
+    async def epoch_and_queue(self, view: View) -> tuple[int, tuple[tuple[bytes, int], ...]]:
+        """The subnet's epoch index, and this hotkey's commitments as (hash, epoch)."""
+        at = self.client.at(view.block_hash)
+        epoch, queue = await at.query_many(
+            [
+                ("SubtensorModule", "SubnetEpochIndex", self.netuid),
+                ("SubtensorModule", "WeightCommits", self.netuid, self.hotkey.address),
+            ]
+        )
+        return int(epoch), tuple((_hash(entry[0]), int(entry[1])) for entry in queue or ())
+
+    async def _submit(self, name: str, signer: Keypair, **args: Any) -> Receipt:
+        call = await self.client.compose("SubtensorModule", name, **args)
+        return (await self.client.submit(call, signer)).check()
+
+
+def _hash(value: Any) -> bytes:
+    return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

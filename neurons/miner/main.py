@@ -1,0 +1,135 @@
+"""`neuron-miner`: load a model, register, publish the address, serve until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+
+from ganglion.client import Client
+from ganglion.errors import GanglionError
+from neurons import program
+from neurons.chainlink import ChainLink, ChainProblem
+from neurons.engine.load import load, load_embedder
+from neurons.engine.worker import Worker
+from neurons.http import Gate, Server
+from neurons.identity import Identity
+from neurons.miner.embedding import EmbedService
+from neurons.miner.server import MinerApp
+from neurons.miner.textgen import TextService
+
+log = logging.getLogger("miner")
+
+PROVEN_START = "neuron-miner is ready"
+
+
+class Services:
+    """What a miner offers, and how to stop it."""
+
+    def __init__(self, text: TextService | None = None, embed: EmbedService | None = None) -> None:
+        self.text, self.embed = text, embed
+
+    def start(self) -> None:
+        """Start the engine's thread."""
+        if self.text is not None:
+            self.text.worker.start()
+
+    def stop(self) -> None:
+        """End the engine's thread."""
+        if self.text is not None:
+            self.text.worker.stop()
+
+
+Build = Callable[[argparse.Namespace, Identity], Services]
+
+
+def build_services(options: argparse.Namespace, identity: Identity) -> Services:
+    """The honest services that the options ask for."""
+    if options.task == "embedding":
+        return Services(embed=EmbedService(load_embedder(options.engine, options.model), identity))
+    loaded = load(options.engine, options.model)
+    worker = Worker(loaded.model, options.pages, options.width)
+    return Services(text=TextService(worker, loaded.tokenizer, identity))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of a miner."""
+    made = program.common_options("neuron-miner", "Serve a model on a subnet.")
+    made.add_argument("--host", default="0.0.0.0", help="the address to listen on")
+    made.add_argument("--port", type=int, default=8091)
+    made.add_argument("--external-host", help="the address to publish; default: --host")
+    made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
+    made.add_argument("--width", type=int, default=32, help="answers that run at once")
+    made.add_argument(
+        "--no-register", action="store_true", help="fail instead of paying for a registration"
+    )
+    return made
+
+
+class Standings:
+    """Stake by hotkey, refreshed from the chain; the last known when the chain is away."""
+
+    def __init__(self, chain: ChainLink) -> None:
+        self._chain = chain
+        self._stakes: dict[bytes, float] = {}
+
+    def __call__(self, caller: bytes) -> float:
+        return self._stakes.get(caller, 0.0)
+
+    async def refresh(self) -> None:
+        """Read the stakes once."""
+        self._stakes = (await self._chain.view()).stakes
+
+    async def keep_fresh(self) -> None:
+        """Read the stakes again and again."""
+        while True:
+            await asyncio.sleep(program.CHAIN_REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except GanglionError as e:
+                log.warning("stakes are as of the last block seen: %s", e)
+
+
+async def serve(options: argparse.Namespace, build: Build) -> None:
+    """Register, publish and serve until cancelled."""
+    hotkey = program.hotkey_of(options)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(options.network))
+        chain = ChainLink(client, options.netuid, hotkey)
+        services = build(options, Identity(hotkey, chain.genesis, options.netuid))
+        if options.no_register and (await chain.view()).neuron(hotkey.address) is None:
+            raise ChainProblem(
+                f"{hotkey.address} is not registered on subnet {options.netuid}: register it, or "
+                "leave out --no-register"
+            )
+        uid = 0 if options.no_register else await chain.register(program.coldkey_of(options))
+        standings = Standings(chain)
+        await standings.refresh()
+        services.start()
+        stack.callback(services.stop)
+        app = MinerApp(Gate(hotkey.address), standings, services.text, services.embed)
+        server = Server(app.app, options.host, options.port)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        await chain.publish(options.external_host or options.host, server.port)
+        refreshing = asyncio.create_task(standings.keep_fresh())
+        stack.callback(refreshing.cancel)
+        log.info("%s uid=%d hotkey=%s port=%d", PROVEN_START, uid, hotkey.address, server.port)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+def main(argv: Sequence[str], build: Build = build_services) -> int:
+    """Run a miner with the services that `build` makes; the exit code."""
+    options = parser().parse_args(argv)
+    program.set_up(options)
+    return program.run_program(serve(options, build))
+
+
+def run() -> None:
+    """The console script."""
+    program.limit_threads()
+    sys.exit(main(sys.argv[1:]))

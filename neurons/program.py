@@ -1,0 +1,93 @@
+"""What every neuron program shares: options, keys, logging, and ending cleanly on a signal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from ganglion.errors import GanglionError
+from ganglion.keys import Keypair
+from ganglion.rpc import DEFAULT_URL
+from ganglion.wallet import Wallet
+from neurons.engine.base import EngineError
+
+log = logging.getLogger("neuron")
+
+CHAIN_REFRESH_SECONDS = 12.0
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def common_options(program: str, about: str) -> argparse.ArgumentParser:
+    """A parser with the options that miners, validators and gateways share."""
+    parser = argparse.ArgumentParser(program, description=about)
+    parser.add_argument("--network", default=DEFAULT_URL, help="URL of a node's RPC port")
+    parser.add_argument("--netuid", type=int, required=True, help="the subnet to work in")
+    parser.add_argument("--wallet", default="default", metavar="NAME[/HOTKEY]")
+    parser.add_argument("--wallet-path", type=Path, help="folder of wallets")
+    parser.add_argument("--uri", help="a secret URI such as //Bob for both keys; for play money")
+    parser.add_argument("--task", choices=("text", "embedding"), default="text")
+    parser.add_argument("--engine", choices=("exact", "hf"), default="exact")
+    parser.add_argument("--model", default="tiny", help="a model's name or folder")
+    parser.add_argument("--log", default="info", choices=("error", "warning", "info", "debug"))
+    return parser
+
+
+def hotkey_of(options: argparse.Namespace) -> Keypair:
+    """The hotkey the options name. GanglionError if it cannot be read."""
+    if options.uri:
+        return Keypair.from_uri(options.uri)
+    return Wallet.named(options.wallet, options.wallet_path).hotkey()
+
+
+def coldkey_of(options: argparse.Namespace) -> Keypair:
+    """The cold key that pays for a registration. GanglionError if it cannot be read."""
+    if options.uri:
+        return Keypair.from_uri(options.uri)
+    return Wallet.named(options.wallet, options.wallet_path).coldkey()
+
+
+def set_up(options: argparse.Namespace) -> None:
+    """Logging to standard error, one line an entry."""
+    logging.basicConfig(
+        level=options.log.upper(), stream=sys.stderr, force=True,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )  # fmt: skip
+
+
+def limit_threads() -> None:
+    """One BLAS thread a process unless asked otherwise; call before numpy is first used.
+
+    Many small products gain nothing from threads, and neurons on one machine lose much.
+    """
+    for name in BLAS_THREADS:
+        os.environ.setdefault(name, "1")
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` until it ends or SIGTERM or SIGINT asks it to; its clean-up always runs."""
+    task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+def run_program(work: Coroutine[Any, Any, None]) -> int:
+    """Run to the end; what the user can mend is one sentence and exit code 1."""
+    try:
+        uvloop.run(until_signalled(work))
+    except (GanglionError, EngineError, OSError) as e:
+        print(f"error: {e}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0

@@ -1,0 +1,151 @@
+"""`neuron-validator`: look who serves, check everyone, score, set weights; again and again."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ganglion.client import Client
+from ganglion.errors import GanglionError
+from ganglion.wire.call import Caller, Patience
+from neurons import program
+from neurons.chainlink import ChainLink, View, target_of
+from neurons.engine.load import load, load_embedder
+from neurons.engine.worker import Worker
+from neurons.http import Gate, Server
+from neurons.identity import Identity
+from neurons.validator.book import Book
+from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
+from neurons.validator.rounds import Miner, run_round
+from neurons.validator.server import StatusApp
+from neurons.validator.weights import WeightWriter
+from subnets.scoring import ONE, Policy, apply_round, compute_weights
+
+log = logging.getLogger("validator")
+
+READY = "neuron-validator is ready"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of a validator."""
+    made = program.common_options("neuron-validator", "Check miners and set weights.")
+    made.add_argument("--interval", type=float, default=30.0, help="seconds between rounds")
+    made.add_argument("--tokens", type=int, default=64, help="the longest probe answer")
+    made.add_argument("--timeout", type=float, default=30.0, help="seconds a miner may take")
+    made.add_argument("--sample", type=int, default=256, help="most miners checked in one round")
+    made.add_argument("--state", type=Path, help="file that keeps the scores over restarts")
+    made.add_argument("--speed", type=float, default=0.25, help="share of the reward for speed")
+    made.add_argument("--exponent", type=int, default=2, help="weights grow with this power")
+    made.add_argument("--status-host", default="0.0.0.0")
+    made.add_argument("--status-port", type=int, help="where miners read their scores")
+    return made
+
+
+class Validator:
+    """One validator on one subnet."""
+
+    def __init__(
+        self, chain: ChainLink, examiner: Examiner, book: Book, policy: Policy, sample: int
+    ) -> None:
+        self.chain, self.examiner, self.book, self.policy = chain, examiner, book, policy
+        self.writer = WeightWriter(chain, book)
+        self._sample = sample
+        self._random = random.Random(secrets.randbits(256))
+
+    def miners(self, view: View) -> list[Miner]:
+        """The neurons to check: all that serve but ourselves, or a random sample of them."""
+        found = [
+            Miner(n.uid, target_of(n), view.registered_at(n.uid))
+            for n in view.serving
+            if n.hotkey != self.chain.hotkey.address
+        ]
+        return found if len(found) <= self._sample else self._random.sample(found, self._sample)
+
+    async def round(self) -> None:
+        """Check the miners once, then set weights if it is time."""
+        view = await self.chain.view()
+        miners = self.miners(view)
+        self.book.keep_only({n.hotkey for n in view.graph.neurons})
+        if not miners:
+            log.info("block %d: nobody serves on subnet %d yet", view.block, self.chain.netuid)
+        verdicts = await run_round(miners, self.examiner, self._random)
+        apply_round(self.book.records, verdicts, self.policy, view.block)
+        for miner in miners:
+            verdict = verdicts[miner.target.hotkey]
+            log.info("block %d uid %d: %s %d tokens in %d ms %s", view.block, miner.uid,
+                     verdict.reason, verdict.tokens, verdict.total_ms, verdict.detail)  # fmt: skip
+        view = await self.chain.view()
+        await self.writer.step(view, self.weights(view))
+        self.book.save()
+
+    def weights(self, view: View) -> tuple[tuple[int, int], ...]:
+        """The vector that the book says, for whoever is registered now."""
+        scores = [(n.uid, self.book.records.get(n.hotkey)) for n in view.graph.neurons]
+        return compute_weights([(uid, r) for uid, r in scores if r is not None], self.policy)
+
+    async def run(self, interval: float) -> None:
+        """Rounds until cancelled; a chain that is away is waited for."""
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self.round()
+            except GanglionError as e:
+                log.warning("this round is lost: %s", e)
+            spent = asyncio.get_running_loop().time() - started
+            await asyncio.sleep(max(0.05, interval - spent))
+
+
+def make_examiner(
+    options: argparse.Namespace, caller: Caller, identity: Identity, stack: AsyncExitStack
+) -> Examiner:
+    """The examiner of the subnet's task, its engine running."""
+    if options.task == "embedding":
+        return EmbedExaminer(caller, identity, load_embedder(options.engine, options.model))
+    loaded = load(options.engine, options.model)
+    worker = Worker(loaded.model, pages=1)
+    worker.start()
+    stack.callback(worker.stop)
+    return TextExaminer(caller, identity, loaded, worker, options.tokens)
+
+
+async def validate(options: argparse.Namespace) -> None:
+    """Register, then validate until cancelled."""
+    hotkey = program.hotkey_of(options)
+    policy = Policy(speed=round(options.speed * ONE), exponent=options.exponent)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(options.network))
+        chain = ChainLink(client, options.netuid, hotkey)
+        identity = Identity(hotkey, chain.genesis, options.netuid)
+        patience = Patience(total=options.timeout)
+        caller = await stack.enter_async_context(Caller(hotkey, patience))
+        examiner = make_examiner(options, caller, identity, stack)
+        uid = await chain.register(program.coldkey_of(options))
+        book = Book(options.state)
+        validator = Validator(chain, examiner, book, policy, options.sample)
+        if options.status_port is not None:
+            status = StatusApp(Gate(hotkey.address), book, validator.writer)
+            server = Server(status.app, options.status_host, options.status_port)
+            await server.start()
+            stack.push_async_callback(server.stop)
+        log.info("%s uid=%d hotkey=%s", READY, uid, hotkey.address)
+        await validator.run(options.interval)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a validator; the exit code."""
+    options = parser().parse_args(argv)
+    program.set_up(options)
+    return program.run_program(validate(options))
+
+
+def run() -> None:
+    """The console script."""
+    program.limit_threads()
+    sys.exit(main(sys.argv[1:]))
