@@ -45,7 +45,7 @@ NET = NetUid(1)
 
 def hotkey(n: int) -> AccountId:
     """The hotkey that `bench` registers as uid n."""
-    return AccountId(bytes([n + 1]) * 32)
+    return AccountId((n + 1).to_bytes(2, "big") * 16)
 
 
 def bench(neurons: int, *, block: int = 100, tempo: int = 1000, mechanisms: int = 1) -> State:
