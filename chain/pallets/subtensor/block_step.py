@@ -8,6 +8,7 @@ from __future__ import annotations
 from chain.pallets.subtensor.children import apply_pending_children
 from chain.pallets.subtensor.coinbase import run_coinbase, update_prices
 from chain.pallets.subtensor.emission import mint_block_emission
+from chain.pallets.subtensor.hotkey_swap import forget_old_swaps
 from chain.pallets.subtensor.registration import update_registration_prices
 from chain.pallets.subtensor.root_claim import run_automatic_claims
 from chain.pallets.system import ParentHash
@@ -19,6 +20,7 @@ from ganglion.units import BlockNumber
 @on_initialize
 def block_step(s: State, now: BlockNumber) -> None:
     """Run the economy for one block."""
+    forget_old_swaps(s)
     update_registration_prices(s)
     credit = mint_block_emission(s)
     run_coinbase(s, credit)

@@ -1,10 +1,11 @@
-"""The price of a subnet and its subject: which subnet would make room for a new one.
+"""The price of a subnet, and which subnet would make room for a new one.
 
 Upstream: pallets/subtensor/src/coinbase/root.rs
 """
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.emission import get_block_emission
 from chain.pallets.subtensor.price import get_moving_price
 from chain.pallets.subtensor.storage_network import (
     NetworkImmunityPeriod,
@@ -20,13 +21,12 @@ from chain.pallets.subtensor.types import NetworkLastRegistered
 from chain.pallets.system import block_number
 from chain.runtime.state import State, iter_items
 from consensus.economics import lock_cost as rules
-from consensus.economics.issuance import block_emission
 from ganglion.units import ROOT_NETUID, NetUid, Rao
 
 
 def get_network_lock_cost(s: State) -> Rao:
-    """What the next subnet costs."""
-    emission = block_emission(s[TotalIssuance])
+    """What the next subnet costs; BlockEmission is worked out again on the way."""
+    emission = get_block_emission(s, s[TotalIssuance])
     cost = rules.lock_cost(
         s[NetworkLastLockCost],
         s[NetworkMinLockCost],
