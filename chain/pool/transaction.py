@@ -25,17 +25,18 @@ FINAL: frozenset[Status] = frozenset(
 
 
 def transaction_hash(raw: bytes) -> bytes:
-    """The id of an extrinsic: blake2b-256 of its bytes without the length prefix."""
+    """The id of an extrinsic: blake2b-256 of its bytes, length prefix included."""
     return blake2b(raw, digest_size=32).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class TxEvent:
-    """Something happened to a transaction; `value` is a block hash, or its successor's hash."""
+    """Something happened to a transaction; `value` is a block hash, its successor's hash,
+    or for "broadcast" the peers."""
 
     tx: bytes
     status: Status
-    value: bytes | None = None
+    value: bytes | tuple[str, ...] | None = None
 
 
 @dataclass(slots=True, eq=False)

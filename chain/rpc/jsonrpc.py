@@ -27,7 +27,7 @@ from chain.rpc.errors import (
     RpcError,
     error_reply,
 )
-from chain.rpc.methods import Method
+from chain.rpc.methods import Method, Opened
 from chain.rpc.session import Session
 
 MAX_BATCH = 4096
@@ -116,7 +116,10 @@ class Dispatcher:
         await asyncio.wait((future,))
         error = future.exception()
         if error is None:
-            return self._reply(request_id, future.result())
+            result = future.result()
+            if isinstance(result, Opened):
+                result.subscription.release()
+            return self._reply(request_id, result)
         if not isinstance(error, RpcError):
             log.error("rpc method failed name=%s", method.name, exc_info=error)
             error = RpcError(INTERNAL_ERROR, "Internal error", f"{method.name} failed; see log")

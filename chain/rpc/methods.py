@@ -3,7 +3,7 @@
     methods = MethodTable()
 
     @methods.rpc("state_getStorage", "state_getStorageAt")
-    def get_storage(node: Node, key: HexBytes, at: BlockHash | None = None) -> str | None: ...
+    def get_storage(node: Node, key: HexBytes, at: Hash | None = None) -> str | None: ...
 
 The first name is the method's own, the others are aliases. A returned `Json` is sent as it is;
 anything else is encoded. `blocking` methods run on the reader thread, all others on the event
@@ -20,11 +20,17 @@ import orjson
 
 from chain.rpc.errors import METHOD_NOT_FOUND, RpcError
 from chain.rpc.params import binder
-from chain.rpc.session import Session
+from chain.rpc.session import Session, Subscription
 
 
 class Json(bytes):
     """A result that is JSON already."""
+
+
+class Opened(bytes):
+    """The reply to a subscription that was held back until now."""
+
+    subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,10 @@ class MethodTable:
         self.methods: dict[str, Method] = {}
         for table in tables:
             for method in table.methods.values():
-                self._add(method)
+                self.add(method)
 
-    def _add(self, method: Method) -> None:
+    def add(self, method: Method) -> None:
+        """Add one entry; a name may be taken once."""
         if method.name in self.methods:
             raise ValueError(f"two RPC methods are called {method.name}")
         self.methods[method.name] = method
@@ -70,7 +77,7 @@ class MethodTable:
 
             method = Method(names[0], call, function.__doc__ or "", blocking, unsafe)
             for name in names:
-                self._add(replace(method, name=name))
+                self.add(replace(method, name=name))
             return function
 
         return declare
@@ -87,9 +94,41 @@ class MethodTable:
                 return encode(await function(context, *bind(params)))
 
             for name in names:
-                self._add(
+                self.add(
                     Method(name, _never, function.__doc__ or "", unsafe=unsafe, coroutine=coroutine)
                 )
+            return function
+
+        return declare
+
+    def subscription_async(
+        self, *names: str, push: str, unsubscribe: tuple[str, ...]
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Like `subscription`, for a coroutine; its pushes wait until the reply is built."""
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            bind = binder(function, skip=2)
+
+            async def coroutine(context: Any, session: Session | None, params: Any) -> bytes:
+                if session is None:
+                    raise _needs_websocket(names[0])
+                arguments = bind(params)
+                subscription = session.open(push)
+                subscription.hold()
+                try:
+                    await function(context, subscription, *arguments)
+                except RpcError:
+                    subscription.end()
+                    raise
+                reply = Opened(orjson.dumps(subscription.id))
+                reply.subscription = subscription
+                return reply
+
+            doc = function.__doc__ or ""
+            for name in names:
+                self.add(Method(name, _never, doc, coroutine=coroutine))
+            for name in unsubscribe:
+                self.add(Method(name, _unsubscribe, f"End what {names[0]} began."))
             return function
 
         return declare
@@ -115,9 +154,9 @@ class MethodTable:
                 return orjson.dumps(subscription.id)
 
             for name in names:
-                self._add(Method(name, call, function.__doc__ or ""))
+                self.add(Method(name, call, function.__doc__ or ""))
             for name in unsubscribe:
-                self._add(Method(name, _unsubscribe, f"End what {names[0]} began."))
+                self.add(Method(name, _unsubscribe, f"End what {names[0]} began."))
             return function
 
         return declare

@@ -1,6 +1,6 @@
 """Parameters of RPC methods: from JSON values to typed arguments, by the method's signature.
 
-A method declares `def get_storage(node, key: HexBytes, at: BlockHash | None = None)`; `binder`
+A method declares `def get_storage(node, key: HexBytes, at: Hash | None = None)`; `binder`
 turns that signature, once, into a function from a JSON array (or object) to the arguments.
 Wrong types, wrong lengths and surplus arguments raise "Invalid params" with the parameter's
 name and what was expected.
@@ -14,16 +14,15 @@ from collections.abc import Callable
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from chain.rpc.errors import invalid_params
+from ganglion.units import Hash
 
 HexBytes = NewType("HexBytes", bytes)
 """Bytes in hex, with or without 0x: some clients leave it out."""
-BlockHash = NewType("BlockHash", bytes)
-"""32 bytes in hex."""
 
 Parser = Callable[[Any], Any]
 
 
-class _Bad(Exception):
+class _Bad(ValueError):
     """A value does not parse; the text says what was expected."""
 
 
@@ -94,7 +93,7 @@ def _either(choices: list[Parser]) -> Parser:
 
 _SIMPLE: dict[Any, Parser] = {
     HexBytes: parse_hex,
-    BlockHash: parse_block_hash,
+    Hash: parse_block_hash,
     int: parse_natural,
     str: _exactly(str, "a string"),
     bool: _exactly(bool, "true or false"),

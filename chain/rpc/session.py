@@ -24,7 +24,7 @@ _ALPHABET = string.ascii_letters + string.digits
 class Subscription:
     """A stream of notifications to one client, under one id."""
 
-    __slots__ = ("_closers", "_head", "id", "session")
+    __slots__ = ("_closers", "_head", "_held", "id", "session")
 
     def __init__(self, session: Session, push_method: str) -> None:
         self.session = session
@@ -34,10 +34,25 @@ class Subscription:
             self.id.encode(),
         )
         self._closers: list[Callable[[], None]] = []
+        self._held: list[bytes] | None = None
+
+    def hold(self) -> None:
+        """Keep notifications back until `release`: the reply with the id must come first."""
+        self._held = []
+
+    def release(self) -> None:
+        """The reply is on its way: send what was kept back, and everything after it."""
+        held, self._held = self._held or [], None
+        for frame in held:
+            self.session.enqueue(frame)
 
     def push(self, result: bytes) -> None:
         """Queue one notification; `result` is JSON."""
-        self.session.enqueue(b"%b%b}}" % (self._head, result))
+        frame = b"%b%b}}" % (self._head, result)
+        if self._held is None:
+            self.session.enqueue(frame)
+        else:
+            self._held.append(frame)
 
     def on_close(self, closer: Callable[[], None]) -> None:
         """Run `closer` when the client unsubscribes, leaves, or the stream ends."""

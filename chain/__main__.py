@@ -1,0 +1,5 @@
+"""`python -m chain`: the node."""
+
+from chain.cli import run
+
+run()
