@@ -15,26 +15,9 @@ from chain.runtime.apis import Api
 from chain.runtime.call import DispatchClass, DispatchInfo, RuntimeCall, Weight
 from chain.runtime.runtime import CALLS
 from chain.runtime.state import State
-from ganglion.scale import Codec, DecodeError, alias_codec, compact_read, scale_type, u32, u64
+from chain.runtime.types import UncheckedExtrinsic
+from ganglion.scale import scale_type, u32, u64
 from ganglion.units import AccountId, Nonce, Rao
-
-
-class RawExtrinsic:
-    """An extrinsic argument of a runtime API: kept as its bytes, checked when it is used."""
-
-    @staticmethod
-    def __registry__(registry: object) -> int:
-        return int(registry.of(bytes))  # type: ignore[attr-defined]
-
-
-def _read_extrinsic(data: bytes, at: int) -> tuple[bytes, int]:
-    size, start = compact_read(data, at)
-    if start + size > len(data):
-        raise DecodeError("extrinsic: the data ends inside it")
-    return data[at : start + size], start + size
-
-
-alias_codec(RawExtrinsic, Codec("UncheckedExtrinsic", bytes, _read_extrinsic))
 
 
 @scale_type("pallet_transaction_payment::types::RuntimeDispatchInfo")
@@ -103,13 +86,13 @@ def _fee_details(call: RuntimeCall, length: int, tip: int) -> FeeDetails:
 
 
 @payment_api.method
-def query_info(s: State, uxt: RawExtrinsic, len_: u32) -> RuntimeDispatchInfo:
+def query_info(s: State, uxt: UncheckedExtrinsic, len_: u32) -> RuntimeDispatchInfo:
     """Weight and fee of an extrinsic; its signature is not checked."""
     return _dispatch_info(_decoded(uxt).call, len_)
 
 
 @payment_api.method
-def query_fee_details(s: State, uxt: RawExtrinsic, len_: u32) -> FeeDetails:
+def query_fee_details(s: State, uxt: UncheckedExtrinsic, len_: u32) -> FeeDetails:
     """The fee of an extrinsic in parts."""
     extrinsic = _decoded(uxt)
     tip = extrinsic.signature.tip if extrinsic.signature else 0

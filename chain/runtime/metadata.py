@@ -9,16 +9,18 @@ from chain.runtime.pallet import Pallet
 from chain.runtime.runtime import Runtime
 from chain.runtime.storage import Item
 from chain.runtime.type_registry import Rows, TypeRegistry, docs, option, text, vec
-from chain.runtime.types import MultiAddress, MultiSignature, RuntimeEvent
+from chain.runtime.types import (
+    MultiAddress,
+    MultiSignature,
+    RuntimeEvent,
+    UncheckedExtrinsic,
+)
 from ganglion.scale import compact_encode, field_types
 
 MAGIC = b"meta"
 EXTRINSIC_VERSION = 4
 EXTENSION_GROUPS = (7, 5)
 """Upstream nests its extensions in tuples of 7, 5 and the rest; the bytes do not show it."""
-
-
-UNCHECKED_EXTRINSIC = "sp_runtime::generic::unchecked_extrinsic::UncheckedExtrinsic"
 
 
 class _RuntimeError:
@@ -55,6 +57,7 @@ class _Writer:
         }
         for marker, (path, inner) in outer.items():
             self.registry.add(marker, path, lambda inner=inner: self._outer(inner))  # type: ignore[misc]
+        self._extrinsic_type()
 
     def _outer(self, inner: Any) -> bytes:
         rows = []
@@ -172,20 +175,21 @@ class _Writer:
             ("Extra", self._extra_type()),
         ]
 
-    def extrinsic_v14(self) -> bytes:
-        """The extrinsic type with its four parameters, version and extensions."""
-        registry, parts = self.registry, self._parts()
-        raw = registry.of(bytes)
+    def _extrinsic_type(self) -> int:
+        """The extrinsic type: its parameters tell clients address, call, signature, extra."""
+        raw = self.registry.of(bytes)
         field = b"\0" + compact_encode(raw) + b"\0\0"
-        number = len(registry.types)
-        registry.types.append(
-            vec([text(p) for p in UNCHECKED_EXTRINSIC.split("::")])
-            + vec([text(n) + b"\1" + compact_encode(i) for n, i in parts])
-            + b"\0"
-            + vec([field])
-            + b"\0"
+        return self.registry.add(
+            UncheckedExtrinsic,
+            UncheckedExtrinsic.scale_path,
+            lambda: b"\0" + vec([field]),
+            list(self._parts()),
         )
-        return compact_encode(number) + bytes((EXTRINSIC_VERSION,)) + self._extensions()
+
+    def extrinsic_v14(self) -> bytes:
+        """The extrinsic type, its version and extensions."""
+        number = compact_encode(self._extrinsic_type())
+        return number + bytes((EXTRINSIC_VERSION,)) + self._extensions()
 
     def extrinsic_v15(self) -> bytes:
         """Version, the four parameter types, extensions."""

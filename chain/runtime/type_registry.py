@@ -84,14 +84,22 @@ class TypeRegistry:
         body: Callable[[], bytes],
         params: list[tuple[str, Any]] | None = None,
     ) -> int:
-        """Intern a type under `key`; `body` is built after the id exists, so it may recur."""
+        """Intern a type under `key`; `body` is built after the id exists, so it may recur.
+
+        `params` are the type's generic parameters: a name with a Python type or an id.
+        """
         known = self.ids.get(key)
         if known is not None:
             return known
         number = self.ids[key] = len(self.types)
         self.types.append(b"")
         head = vec([text(p) for p in path.split("::")]) if path else b"\0"
-        generics = vec([text(n) + b"\1" + self.ref(tp) for n, tp in params or []])
+        generics = vec(
+            [
+                text(n) + b"\1" + (compact_encode(tp) if isinstance(tp, int) else self.ref(tp))
+                for n, tp in params or []
+            ]
+        )
         self.types[number] = head + generics + body() + b"\0"
         return number
 
@@ -200,7 +208,8 @@ class TypeRegistry:
             plain: Rows = [(m.name.rstrip("_"), int(m), [], "") for m in sorted(tp)]
             return self.add(tp, path, lambda: self.variants(plain))
         if is_dataclass(tp) and isinstance(tp, type):
-            return self.add(tp, path, lambda: self.composite(field_types(tp)))
+            generics = getattr(tp, "scale_params", None)
+            return self.add(tp, path, lambda: self.composite(field_types(tp)), generics)
         target = alias_target(tp)
         if target is not None and not isinstance(target, Codec):
             return self.of(target)

@@ -8,7 +8,18 @@ from typing import Annotated, Any, ClassVar
 from chain.runtime.call import DispatchClass, Pays, Weight
 from chain.runtime.errors import BadOrigin as BadOrigin
 from chain.runtime.errors import CannotLookup, PlainError
-from ganglion.scale import Compact, Enumeration, Fixed, scale_type, u32, variant
+from ganglion.scale import (
+    Codec,
+    Compact,
+    DecodeError,
+    Enumeration,
+    Fixed,
+    alias_codec,
+    compact_read,
+    scale_type,
+    u32,
+    variant,
+)
 from ganglion.units import AccountId, Hash
 
 Signature64 = Annotated[bytes, Fixed(64)]
@@ -184,10 +195,29 @@ class RuntimeEvent:
 
 
 @scale_type("frame_system::EventRecord")
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventRecord:
     """An event as System.Events stores it."""
+
+    # polkadot.js learns what an event is from these.
+    scale_params: ClassVar[list[tuple[str, Any]]] = [("E", RuntimeEvent), ("T", Hash)]
 
     phase: Phase
     event: RuntimeEvent
     topics: tuple[Hash, ...] = ()
+
+
+class UncheckedExtrinsic:
+    """An extrinsic argument of a runtime API: kept as its bytes, decoded when it is used."""
+
+    scale_path = "sp_runtime::generic::unchecked_extrinsic::UncheckedExtrinsic"
+
+
+def _read_extrinsic(data: bytes, at: int) -> tuple[bytes, int]:
+    size, start = compact_read(data, at)
+    if start + size > len(data):
+        raise DecodeError("extrinsic: the data ends inside it")
+    return data[at : start + size], start + size
+
+
+alias_codec(UncheckedExtrinsic, Codec("UncheckedExtrinsic", bytes, _read_extrinsic))
