@@ -125,14 +125,20 @@ class Branch:
     def put(self, i: int, kid: Leaf | Branch | None, ref: bytes, link: bytes) -> bytes:
         """Set child `i` and return its old link; no kid, with empty bytes, removes the child."""
         bit, bitmap, refs, links = 1 << i, self.bitmap, self.refs, self.links
-        start, end = self.span(i)
+        rank = (bitmap & (bit - 1)).bit_count()
+        had = bitmap & bit != 0
+        if len(refs) == REF_SIZE * bitmap.bit_count():  # no child is inline
+            start = REF_SIZE * rank
+            end = start + REF_SIZE if had else start
+        else:
+            start, end = self.span(i)
         self.refs = refs[:start] + ref + refs[end:]
-        at = LINK_SIZE * (bitmap & (bit - 1)).bit_count()
-        after = at + LINK_SIZE if bitmap & bit else at
+        at = LINK_SIZE * rank
+        after = at + LINK_SIZE if had else at
         self.links = links[:at] + link + links[after:]
         self.kids[i] = kid
-        self.bitmap = bitmap | bit if kid is not None else bitmap & ~bit
-        return links[at:after] or NO_LINK
+        self.bitmap = bitmap & ~bit if kid is None else bitmap | bit
+        return links[at:after] if had else NO_LINK
 
 
 Node = Leaf | Branch

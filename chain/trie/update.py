@@ -19,13 +19,14 @@ from chain.trie.node import (
     NO_LINK,
     V1_INLINE_MAX,
     Branch,
-    HashedValue,
     Leaf,
     Node,
     Source,
+    Value,
     child,
     encode_branch,
     encode_leaf,
+    encode_node,
 )
 
 
@@ -46,7 +47,7 @@ class Update:
         self._source = source
         self._prefix = prefix
         self._inline_max = inline_max
-        self._serial = 1
+        self._serial = 0
         self._raw: list[bytes] = []
         self._keys: list[bytes] = []
         self._values: list[bytes | None] = []
@@ -70,15 +71,16 @@ class Update:
         if root_link != NO_LINK:
             self.dead.append(root_link)
         if new is not None:
-            encoding, record = self._encode(new)
+            encoding = encode_node(new, self._inline_max)
             self.root = blake2b(encoding, digest_size=32).digest()
-            self.root_link = self._store(record)
+            links = new.links if isinstance(new, Branch) else b""
+            self.root_link = self._store(encoding + links, new.value)
         return new
 
     def _hash_of(self, node: Node | None) -> bytes:
         if node is None:
             return EMPTY_ROOT
-        return blake2b(self._encode(node)[0], digest_size=32).digest()
+        return blake2b(encode_node(node, self._inline_max), digest_size=32).digest()
 
     def _update(self, node: Node, lo: int, hi: int, depth: int) -> Node | None:
         """What stands in place of `node` after the changes `lo` to `hi`, all below `depth`."""
@@ -147,15 +149,20 @@ class Update:
         else:
             ref, link = self._seal(new)
             old = node.put(nibble, new, ref, link)
-        if old != NO_LINK:
-            self._drop(old)
+        if old != NO_LINK and self.born.pop(old, None) is None:
+            self.dead.append(old)
 
     def _seal(self, node: Node) -> tuple[bytes, bytes]:
         """The reference and the link of a finished node; its record goes to `born`."""
-        encoding, record = self._encode(node)
+        inline_max, value = self._inline_max, node.value
+        if isinstance(node, Leaf):
+            encoding = record = encode_leaf(node, inline_max)
+        else:
+            encoding = encode_branch(node, inline_max)
+            record = encoding + node.links
         if len(encoding) < 32:
             return bytes((len(encoding) << 2,)) + encoding, NO_LINK
-        return b"\x80" + blake2b(encoding, digest_size=32).digest(), self._store(record)
+        return b"\x80" + blake2b(encoding, digest_size=32).digest(), self._store(record, value)
 
     def _split(self, node: Branch, shared: int) -> Branch:
         """A branch at the first `shared` nibbles of a node's partial, with that node below it."""
@@ -178,34 +185,21 @@ class Update:
         nibble = bitmap.bit_length() - 1
         kid = child(self._source, node, nibble)
         assert kid is not None
-        if node.link(nibble) != NO_LINK:
-            self._drop(node.link(nibble))
+        link = node.link(nibble)
+        if link != NO_LINK and self.born.pop(link, None) is None:
+            self.dead.append(link)
         partial = node.partial + bytes((nibble,)) + kid.partial
         return _leaf(partial, kid.value) if isinstance(kid, Leaf) else kid.copy(partial)
 
-    def _encode(self, node: Node) -> tuple[bytes, bytes]:
-        """The encoding of a node, and its record."""
-        if isinstance(node, Leaf):
-            encoding = record = encode_leaf(node, self._inline_max)
-        else:
-            encoding = encode_branch(node, self._inline_max)
-            record = encoding + node.links
-        value = node.value
+    def _store(self, record: bytes, value: Value | None) -> bytes:
+        """Keep a record, with its value if the encoding has only the hash; its link."""
         if value is not None and len(value) > self._inline_max:
             record += value  # type: ignore[operator]
-        return encoding, record
-
-    def _store(self, record: bytes) -> bytes:
-        link = self._prefix + self._serial.to_bytes(4, "big")
-        self._serial += 1
+        self._serial = serial = self._serial + 1
+        link = self._prefix + serial.to_bytes(4, "big")
         self.born[link] = record
         return link
 
-    def _drop(self, link: bytes) -> None:
-        """Forget a stored node, or one that this update made and then replaced."""
-        if self.born.pop(link, None) is None:
-            self.dead.append(link)
 
-
-def _leaf(partial: bytes, value: bytes | HashedValue) -> Leaf:
+def _leaf(partial: bytes, value: Value) -> Leaf:
     return Leaf(pack(partial), len(partial) & 1, value)
