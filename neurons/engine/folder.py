@@ -71,6 +71,11 @@ def read_tensors(path: Path) -> Iterator[tuple[str, Floats]]:
         raise EngineError(f"{path}: the safetensors header is malformed ({e})") from e
 
 
+def read_model(folder: Path) -> dict[str, Floats]:
+    """Every tensor of a model folder by name, as float64."""
+    return {n: t for path in weight_files(folder) for n, t in read_tensors(path)}
+
+
 def file_digest(path: Path) -> bytes:
     """blake2b-256 of a file, read in pieces."""
     digest = blake2b(digest_size=32)

@@ -10,7 +10,7 @@ gate, RMS norms), loaded from the transformers folder format.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,8 @@ from neurons.engine.base import (
 from neurons.engine.exact import Matrix, quantise
 from neurons.engine.folder import (
     read_json,
-    read_tensors,
+    read_model,
     tokenizer_hash,
-    weight_files,
     weights_hash,
 )
 
@@ -109,7 +108,7 @@ class Layer:
     down: Matrix
 
     @classmethod
-    def of(cls, tensors: dict[str, Floats], index: int) -> Layer:
+    def of(cls, tensors: Mapping[str, Floats], index: int) -> Layer:
         at = f"model.layers.{index}."
         q, k, v, o, gate, up, down = (tensors[f"{at}{name}.weight"] for name in PROJECTIONS)
         return cls(
@@ -133,23 +132,29 @@ class Cache:
 
 
 class ExactLlama:
-    """The deterministic engine. Raises EngineError if the folder is not a plain Llama."""
+    """The deterministic engine, made of tensors under their transformers names."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.shape = shape = Shape.read(folder)
-        tensors = {n: t for path in weight_files(folder) for n, t in read_tensors(path)}
-        try:
-            self.embedding = tensors["model.embed_tokens.weight"]
-            self.layers = [Layer.of(tensors, i) for i in range(shape.layers)]
-            self.norm = tensors["model.norm.weight"]
-            self.head = Matrix(self.embedding if shape.tied else tensors["lm_head.weight"])
-        except KeyError as e:
-            raise EngineError(f"{folder}: the weights lack the tensor {e.args[0]}") from e
+    def __init__(self, shape: Shape, tensors: Mapping[str, Floats], card: ModelCard) -> None:
+        self.shape, self._card = shape, card
+        self.embedding = tensors["model.embed_tokens.weight"]
+        self.layers = [Layer.of(tensors, i) for i in range(shape.layers)]
+        self.norm = tensors["model.norm.weight"]
+        self.head = Matrix(self.embedding if shape.tied else tensors["lm_head.weight"])
         self.cosines, self.sines = exact.rotary_tables(shape.context, shape.head, shape.theta)
-        self._card = ModelCard(
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> ExactLlama:
+        """The model in a folder; EngineError if it is not a plain Llama."""
+        shape = Shape.read(folder)
+        tensors = read_model(folder)
+        card = ModelCard(
             name, weights_hash(folder), tokenizer_hash(folder), shape.vocab, shape.hidden,
             shape.context, shape.stops, exact=True,
         )  # fmt: skip
+        try:
+            return cls(shape, tensors, card)
+        except KeyError as e:
+            raise EngineError(f"{folder}: the weights lack the tensor {e.args[0]}") from e
 
     @property
     def card(self) -> ModelCard:

@@ -45,7 +45,7 @@ def load(kind: str, name: str) -> Loaded:
     if kind == "exact":
         if folder is None:
             raise EngineError(f"{name} is no folder here; the exact engine needs a local Llama")
-        model: LanguageModel = ExactLlama(folder, public)
+        model: LanguageModel = ExactLlama.load(folder, public)
         tokenizer: Tokenizer = ByteTokenizer(folder)
     elif kind == "hf":
         try:

@@ -15,7 +15,7 @@ from neurons.engine.llama import ExactLlama
 from neurons.engine.pages import PagePool
 from subnets.proofs.sampling import Sampling
 
-MODEL = ExactLlama(TINY, "tiny")
+MODEL = ExactLlama.load(TINY, "tiny")
 CARD = MODEL.card
 
 

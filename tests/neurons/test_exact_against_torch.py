@@ -17,7 +17,7 @@ def test_logits_agree_with_transformers_in_float32() -> None:
     reference = transformers.LlamaForCausalLM.from_pretrained(TINY, dtype=torch.float32)
     with torch.no_grad():
         theirs = reference(torch.tensor([tokens])).logits[0].double().numpy()
-    ours = prefill(ExactLlama(TINY, "tiny"), tokens, len(tokens)).logits
+    ours = prefill(ExactLlama.load(TINY, "tiny"), tokens, len(tokens)).logits
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
 
 

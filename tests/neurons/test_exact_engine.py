@@ -22,7 +22,7 @@ TEXT = b"def open(file, mode='r', buffering=-1): raise ValueError  # The quick b
 
 @pytest.fixture(scope="module")
 def model() -> ExactLlama:
-    return ExactLlama(TINY, "tiny")
+    return ExactLlama.load(TINY, "tiny")
 
 
 def tokens_of(count: int, shift: int = 0) -> list[int]:
@@ -43,7 +43,7 @@ def test_decoding_from_the_cache_equals_prefill_to_the_bit(model: ExactLlama) ->
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 70), st.integers(0, 80)), min_size=1, max_size=5))
 def test_a_row_does_not_depend_on_its_company(rows: list[tuple[int, int]]) -> None:
-    model = ExactLlama(TINY, "tiny")
+    model = ExactLlama.load(TINY, "tiny")
     cache = model.new_cache(40)
     batch, page = [], 0
     for count, shift in rows:
@@ -113,13 +113,13 @@ def test_byte_tokenizer_reads_the_shipped_folder() -> None:
 
 def test_broken_folders_are_named_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"config\.json is missing"):
-        ExactLlama(tmp_path, "x")
+        ExactLlama.load(tmp_path, "x")
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(EngineError, match="--engine hf"):
-        ExactLlama(tmp_path, "x")
+        ExactLlama.load(tmp_path, "x")
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(EngineError, match="no readable JSON"):
-        ExactLlama(tmp_path, "x")
+        ExactLlama.load(tmp_path, "x")
     with pytest.raises(EngineError, match=r"no \.safetensors"):
         weights_hash(tmp_path)
 
