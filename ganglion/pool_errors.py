@@ -42,6 +42,9 @@ CUSTOM_ERRORS: dict[int, tuple[str, str]] = {
     255: ("BadRequest", "the call cannot succeed in the present state"),
 }
 
+_LONGEST_BARE_REASON = 80
+"""Substrate's own reasons are shorter than this; what is longer explains itself."""
+
 _CUSTOM = re.compile(r"Custom error: (\d+)")
 
 _TEXTS = (
@@ -73,9 +76,10 @@ def explain(text: str) -> str:
 
 
 def explained(error: TransactionRejected) -> TransactionRejected:
-    """The same refusal with its meaning in the message."""
-    meaning = explain(f"{error.message} {error.data or ''}")
-    if not meaning:
+    """The same refusal with its meaning in the message, unless the node gave one itself."""
+    said = str(error.data or "")
+    meaning = explain(f"{error.message} {said}")
+    if not meaning or len(said) > _LONGEST_BARE_REASON:
         return error
     data = f"{error.data} ({meaning})" if error.data else meaning
     return TransactionRejected(error.code, error.message, data)

@@ -112,12 +112,19 @@ def build(change: Any = None) -> bytes:
         ),
         "small::RuntimeCall",
     )
+    module_error = (field(ids["u8"], "index"), field(t.add(ArrayOf(4, ids["u8"])), "error"))
+    ids["module_error"] = t.add(Composite(module_error))
+    ids["dispatch_error"] = t.add(
+        Variant((variant("BadOrigin", 2), variant("Module", 3, field(ids["module_error"]))))
+    )
     ids["system_event"] = t.add(
         Variant(
             (
                 variant("Done", 0, field(ids["u32"]), field(ids["bool"])),
                 variant("Named", 1, field(ids["account"], "who")),
                 variant("Bare", 2),
+                variant("ExtrinsicSuccess", 3),
+                variant("ExtrinsicFailed", 4, field(ids["dispatch_error"], "dispatch_error")),
             )
         )
     )

@@ -1,0 +1,5 @@
+"""`python -m ganglion.cli`: the `ganglion` command."""
+
+from ganglion.cli.main import run
+
+run()
