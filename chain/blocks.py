@@ -18,7 +18,7 @@ from chain.runtime.types import (
     PreRuntime,
     Seal,
 )
-from chain.trie.trie import ordered_root
+from chain.trie.ordered import ordered_root
 from ganglion.hashing import blake2_256
 from ganglion.scale import (
     Codec,
@@ -143,7 +143,7 @@ def decode_body(data: bytes, at: int = 0) -> list[bytes]:
 
 def extrinsics_root(extrinsics: list[bytes] | tuple[bytes, ...]) -> Hash:
     """The trie root over index -> extrinsic, in layout V0."""
-    return Hash(ordered_root(list(extrinsics)))
+    return Hash(ordered_root(extrinsics))
 
 
 def genesis_header(state_root: bytes) -> Header:

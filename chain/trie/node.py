@@ -191,6 +191,16 @@ def _branch_head(kind: tuple[int, int], partial: bytes) -> bytes:
     return _head(kind, len(partial)) + pack(partial)
 
 
+def leaf_head(count: int) -> bytes:
+    """Header of a leaf of `count` nibbles whose value is inline."""
+    return _head(_LEAF, count)
+
+
+def branch_head(partial: bytes, has_value: bool) -> bytes:
+    """Header and partial key of a branch whose value, if any, is inline."""
+    return _branch_head(_BRANCH_VALUE if has_value else _BRANCH, partial)
+
+
 def _digest_of(value: Value) -> bytes:
     if isinstance(value, HashedValue):
         return value.digest

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from chain.trie.nibbles import join_key, nibbles, packed_tail
 from chain.trie.node import (
-    EMPTY_ROOT,
     NO_LINK,
-    V0_INLINE_MAX,
     V1_INLINE_MAX,
     Branch,
     HashedValue,
@@ -19,7 +17,6 @@ from chain.trie.node import (
     peek,
 )
 from chain.trie.update import Update
-from ganglion.scale import compact_encode
 
 
 class MissingNode(LookupError):
@@ -162,10 +159,3 @@ def _first_child(full: bytes, low: bytes | None) -> int:
     if low.startswith(full):
         return low[len(full)]
     return 16
-
-
-def ordered_root(values: list[bytes], inline_max: int = V0_INLINE_MAX) -> bytes:
-    """The root over compact index -> value: the extrinsics root, in layout V0 as upstream."""
-    if not values:
-        return EMPTY_ROOT
-    return Trie.of({compact_encode(i): v for i, v in enumerate(values)}, inline_max).root

@@ -17,7 +17,8 @@ from chain.blocks import Header, extrinsics_root
 from chain.store.chain import ChainStore
 from chain.store.kv import Column
 from chain.trie.proof import verify
-from chain.trie.trie import Trie, ordered_root
+from chain.trie.ordered import ordered_root
+from chain.trie.trie import Trie
 from ganglion.scale import compact_encode
 
 PREFIX = bytes.fromhex("26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9")

@@ -12,7 +12,8 @@ from trie_cases import case
 
 from chain.trie.nibbles import join_key, nibbles, pack, packed_tail, unpack
 from chain.trie.node import EMPTY_ROOT, V0_INLINE_MAX, V1_INLINE_MAX
-from chain.trie.trie import Memory, MissingNode, Trie, ordered_root
+from chain.trie.ordered import ordered_root
+from chain.trie.trie import Memory, MissingNode, Trie
 from ganglion.scale import compact_encode
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "trie-roots.jsonl"
