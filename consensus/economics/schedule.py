@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ganglion.fixed import U64_MAX, sat_add_u64
+
 MAX_TEMPO = 50_400
 """Also the safety net: an epoch runs once more blocks than this have passed without one."""
-NEVER = (1 << 64) - 1
+NEVER = U64_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,12 @@ class Step(Enum):
 
 def step(clock: Clock, block: int, *, has_room: bool, is_consistent: bool) -> tuple[Step, Clock]:
     """One block of one subnet's clock. The counter moves before the test."""
-    clock = replace(clock, since_last_step=clock.since_last_step + 1)
+    clock = replace(clock, since_last_step=sat_add_u64(clock.since_last_step, 1))
     if not clock.is_due(block):
         return Step.WAIT, clock
     if not has_room:
         return Step.DEFER, replace(clock, pending_at=block + 1)
-    fired = replace(clock, last_epoch=block, pending_at=0, index=clock.index + 1)
+    fired = replace(clock, last_epoch=block, pending_at=0, index=sat_add_u64(clock.index, 1))
     if not is_consistent:
         return Step.SKIP, fired
     return Step.RUN, replace(fired, since_last_step=0)

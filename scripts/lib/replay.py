@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from chain.replay import KINDS, replay
 from consensus.explain import as_json, explain, table
-from consensus.replay import KINDS, integers, kind_of, replay
+from consensus.replay import integers, kind_of
 from consensus.replay.difference import Case, Difference, Engine
 from consensus.replay.yuma import subnet_of
 

@@ -5,7 +5,8 @@ Upstream: pallets/subtensor/src/coinbase/run_coinbase.rs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chain.pallets.subtensor.alpha import burn_alpha, recycle_alpha
 from chain.pallets.subtensor.delegation import get_take
@@ -49,30 +50,50 @@ ByHotkey = dict[AccountId, Fx32]
 """Amounts in U96F32 bits; always walked in ascending order of hotkeys."""
 
 
-def do_distribute(
-    s: State, netuid: NetUid, pending: Pending, emission: Iterable[HotkeyEmission]
-) -> None:
-    """Pay a subnet's pending alpha by what its neurons earned in the epoch.
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What an epoch pays, and to whom."""
 
-    If miners earned nothing, validators get their half too.
-    """
-    earned = tuple(emission)
-    validator_alpha = int(pending.validator)
-    if not any(each.server for each in earned):
-        validator_alpha = sat_add_u64(validator_alpha, pending.server)
-    incentives = _sum_incentives(earned)
-    dividends = get_dividends(s, netuid, earned)
+    incentives: dict[AccountId, int]
+    """Whole alpha of miners."""
+    to_alpha: ByHotkey
+    """Alpha for those who hold alpha behind a hotkey, its owner's take included."""
+    to_root: ByHotkey
+    """Alpha for those who hold TAO behind a hotkey on root, its owner's take included."""
+
+
+def do_distribute(
+    s: State, netuid: NetUid, pending: Pending, earned: Sequence[HotkeyEmission]
+) -> Payout:
+    """Pay a subnet's pending alpha by what its neurons earned in the epoch."""
+    payout = get_payout(s, netuid, pending, earned)
+    pay_owner(s, netuid, pending.owner_cut)
+    pay_miners(s, netuid, payout.incentives)
+    pay_validators(s, netuid, payout.to_alpha)
+    pay_root(s, netuid, payout.to_root)
+    return payout
+
+
+def get_validator_alpha(pending: Pending, earned: Iterable[HotkeyEmission]) -> int:
+    """Alpha for validators: their half, and the miners' too if no miner earned anything."""
+    if any(each.server for each in earned):
+        return pending.validator
+    return sat_add_u64(pending.validator, pending.server)
+
+
+def get_payout(
+    s: State, netuid: NetUid, pending: Pending, earned: Sequence[HotkeyEmission]
+) -> Payout:
+    """Who gets what; recycles the part of parents' dividends that is burned for being lent."""
+    dividends = _get_dividends(s, netuid, earned)
     to_alpha, to_root = distribution(
         dividends,
         {hotkey: get_stake_pair(s, hotkey, netuid) for hotkey in dividends},
-        validator_alpha=validator_alpha,
+        validator_alpha=get_validator_alpha(pending, earned),
         root_alpha=pending.root,
         tao_weight=get_tao_weight(s),
     )
-    pay_owner(s, netuid, pending.owner_cut)
-    pay_miners(s, netuid, incentives)
-    pay_validators(s, netuid, to_alpha)
-    pay_root(s, netuid, to_root)
+    return Payout(_sum_incentives(earned), to_alpha, to_root)
 
 
 def _sum_incentives(earned: Iterable[HotkeyEmission]) -> dict[AccountId, int]:
@@ -82,24 +103,19 @@ def _sum_incentives(earned: Iterable[HotkeyEmission]) -> dict[AccountId, int]:
     return incentives
 
 
-def get_dividends(s: State, netuid: NetUid, earned: Iterable[HotkeyEmission]) -> ByHotkey:
-    """What validators earned, shared with the parents they borrowed stake from.
-
-    Recycles the part of parents' dividends that is burned for being lent.
-    """
+def _get_dividends(s: State, netuid: NetUid, earned: Iterable[HotkeyEmission]) -> ByHotkey:
+    """What validators earned, shared with the parents they borrowed stake from."""
     dividends: ByHotkey = {}
     for each in earned:
-        split = get_split(s, each.hotkey, netuid, each.validator)
-        for burned in split.burns:
-            recycle_alpha(s, netuid, burned)
+        split = do_split(s, each.hotkey, netuid, each.validator)
         for hotkey, amount in split.rows:
             added = U96F32.from_int(amount)
             dividends[hotkey] = U96F32.add(dividends.get(hotkey, 0), added)
     return dict(sorted(dividends.items()))
 
 
-def get_split(s: State, hotkey: AccountId, netuid: NetUid, dividends: int) -> Split[AccountId]:
-    """A hotkey's dividends divided among its parents and itself."""
+def do_split(s: State, hotkey: AccountId, netuid: NetUid, dividends: int) -> Split[AccountId]:
+    """Divide a hotkey's dividends among its parents and itself; recycle what is burned of them."""
     owner = s[Owner, hotkey]
     parents = [
         Parent(
@@ -110,7 +126,7 @@ def get_split(s: State, hotkey: AccountId, netuid: NetUid, dividends: int) -> Sp
         )
         for proportion, parent in s[ParentKeys, hotkey, netuid]
     ]
-    return split_dividends(
+    split = split_dividends(
         hotkey,
         dividends,
         get_self_contribution(s, hotkey, netuid),
@@ -119,6 +135,9 @@ def get_split(s: State, hotkey: AccountId, netuid: NetUid, dividends: int) -> Sp
         child_take=u16_proportion(get_childkey_take(s, hotkey, netuid)),
         burn_take=get_childkey_burn(s),
     )
+    for burned in split.burns:
+        recycle_alpha(s, netuid, burned)
+    return split
 
 
 def pay_owner(s: State, netuid: NetUid, cut: int) -> None:
