@@ -22,7 +22,7 @@ from chain.store.errors import NotPossible, StoreCorrupt
 from chain.store.forks import Fork, ForkChanges, Forks
 from chain.store.head import Beacon, Head
 from chain.store.kv import Batch, Column
-from chain.store.opening import HEAD, open_database
+from chain.store.opening import HEAD, Pruning, open_database
 from chain.store.reader import ChainReader
 from chain.store.states import Prepared
 from chain.trie.trie import Trie
@@ -73,20 +73,21 @@ class ChainStore(ChainReader):
         path: Path | str | None,
         genesis: Mapping[bytes, bytes] | None = None,
         *,
-        pruning: int | None = None,
+        pruning: Pruning = None,
         sync: bool = True,
         cache_mib: int = 32,
         keep_nodes: int = KEEP_NODES,
     ) -> ChainStore:
         """The store in a folder (None: in memory), begun from a genesis state if it is new.
 
-        `pruning` is how many finalised states to keep, None for all. With `sync` every batch is
-        on the disk before it counts. Raises StoreLocked, WrongChain or StoreCorrupt.
+        `pruning` is how many finalised states to keep: None for all, "kept" for what the folder
+        was last opened with. With `sync` every batch is on the disk before it counts. Raises
+        StoreLocked, WrongChain or StoreCorrupt.
         """
         folder = None if path is None else Path(path)
-        opened = open_database(folder, genesis, pruning is not None, cache_mib)
+        opened = open_database(folder, genesis, pruning, cache_mib)
         try:
-            store = cls(opened, pruning, keep_nodes)
+            store = cls(opened, keep_nodes)
         except StoreCorrupt:
             opened.kv.close()
             raise

@@ -19,7 +19,7 @@ from ganglion.units import Hash
 class ChainReader:
     """Everything that a store tells; `ChainStore` adds what changes it."""
 
-    def __init__(self, opened: Opened, pruning: int | None, keep_nodes: int) -> None:
+    def __init__(self, opened: Opened, keep_nodes: int) -> None:
         self.database = self._kv = opened.kv
         self._beacon = opened.beacon
         self._head = opened.head
@@ -28,7 +28,7 @@ class ChainReader:
         self._forks = Forks(opened.kv)
         self._pins: Counter[Hash] = Counter()
         self.genesis_hash = opened.genesis
-        self.pruning = pruning
+        self.pruning = opened.pruning
         """How many finalised states are kept; None for all."""
         self._check_head()
         self._states.flat_at = self._head.best

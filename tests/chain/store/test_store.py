@@ -294,6 +294,16 @@ def test_a_folder_of_another_chain_is_refused(tmp_path):
     ChainStore.open(tmp_path).close()
 
 
+def test_a_folder_remembers_how_many_states_it_keeps(tmp_path):
+    open_toy(tmp_path, pruning=5).close()
+    with pytest.raises(WrongChain, match="was made with --state-pruning 5"):
+        open_toy(tmp_path)
+    open_toy(tmp_path, pruning=7).close()
+    store = open_toy(tmp_path, pruning="kept")
+    assert store.pruning == 7
+    store.close()
+
+
 def test_a_folder_without_a_chain_is_refused(tmp_path):
     with pytest.raises(WrongChain, match="no chain in"):
         ChainStore.open(tmp_path / "nowhere")
