@@ -82,8 +82,8 @@ class EmbedAnswer:
     signed: SignedReceipt
 
     @classmethod
-    def from_bytes(cls, body: bytes, texts: int, width: int) -> EmbedAnswer:
-        """Parse an answer for `texts` texts of a model with `width` numbers a vector."""
+    def from_bytes(cls, body: bytes, texts: int, width: int | None = None) -> EmbedAnswer:
+        """Parse an answer for `texts` texts of a model with `width` numbers a vector, if known."""
         given = fields.load_object(body)
         rows, usage = given.get("vectors"), given.get("usage")
         if not isinstance(rows, list) or len(rows) != texts or not isinstance(usage, dict):
@@ -93,8 +93,9 @@ class EmbedAnswer:
             signed = SignedReceipt.from_json(given.get("receipt"))
         except (binascii.Error, TypeError, ValueError, BadReceipt) as e:
             raise BadMessage(f"the answer cannot be read: {e}") from e
-        if any(len(row) != 4 * width for row in raw):
-            raise BadMessage(f"a vector of this model has {width} numbers")
+        size = len(raw[0]) if width is None else 4 * width
+        if not size or size % 4 or any(len(row) != size for row in raw):
+            raise BadMessage(f"every vector must have {width or 'as many'} numbers")
         vectors = np.stack([np.frombuffer(row, "<f4") for row in raw])
         if not np.isfinite(vectors).all():
             raise BadMessage("a vector holds an infinity or NaN")

@@ -42,7 +42,8 @@ def stop_rule(request: TextRequest, tokenizer: Tokenizer) -> Callable[[Sequence[
     """Whether an answer so far contains one of the request's stop strings."""
     if not request.stop:
         return lambda tokens: False
-    return lambda tokens: stopped_by_text(request.stop, tokenizer.decode(tokens))
+    before = list(request.resume)
+    return lambda tokens: stopped_by_text(request.stop, tokenizer.decode([*before, *tokens]))
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class TextService:
 
     async def answer(self, order: Order) -> AsyncIterator[Event]:
         """The events of an answer. Overloaded before the first event if there is no room."""
-        text, tokens, states = TextStream(self.tokenizer), [], []
+        text, tokens, states = TextStream(self.tokenizer, order.request.resume), [], []
         try:
             async for made in self.worker.generate(order.job):
                 tokens.append(made.token)

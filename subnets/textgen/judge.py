@@ -19,6 +19,8 @@ from subnets.proofs.ieee import Floats
 from subnets.proofs.sampling import margins
 from subnets.verdict import Reason, Verdict
 
+BROKEN = "\ufffd"
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -36,6 +38,11 @@ class Facts:
     def known(self) -> tuple[int, ...]:
         """All tokens before the answer: the prompt and what another miner delivered."""
         return self.prompt + self.request.resume
+
+    def text_of(self, tokens: list[int]) -> str:
+        """The text that an answer of these tokens must carry, after what was delivered before."""
+        before = settled(self.decode(list(self.request.resume)))
+        return self.decode([*self.request.resume, *tokens])[len(before) :]
 
     def checked_tokens(self, answer: TextAnswer) -> tuple[int, ...]:
         """The tokens to prefill; the last `len(answer.tokens)` positions predict the answer."""
@@ -56,7 +63,7 @@ def check_tokens(facts: Facts, answer: TextAnswer) -> None:
         raise Failure(Reason.FORMAT, "the answer has no tokens or no receipt")
     if max(answer.tokens) >= facts.vocab:
         raise Failure(Reason.TOKENS, f"token {max(answer.tokens)} is outside the vocabulary")
-    if answer.text != facts.decode(answer.tokens):
+    if answer.text != facts.text_of(answer.tokens):
         raise Failure(Reason.TOKENS, "the text is not what the tokens spell")
     receipt = answer.signed.receipt
     if list(receipt.tokens) != answer.tokens:
@@ -76,11 +83,17 @@ def check_finish(facts: Facts, answer: TextAnswer) -> None:
         raise Failure(Reason.FINISH, f"{total} tokens came where {most} were the most")
     if facts.stops & set(tokens[:-1]):
         raise Failure(Reason.FINISH, "the answer goes on after the end of the sequence")
-    ended = tokens[-1] in facts.stops or stopped_by_text(request.stop, answer.text)
+    text = facts.decode([*request.resume, *tokens]) if request.stop else ""
+    ended = tokens[-1] in facts.stops or stopped_by_text(request.stop, text)
     if answer.finish is Finish.STOP and not ended:
         raise Failure(Reason.FINISH, "the answer stops early: no end of sequence, no stop text")
     if answer.finish is Finish.LENGTH and total != most:
         raise Failure(Reason.FINISH, f"the answer stops at {total} tokens of {most}")
+
+
+def settled(text: str) -> str:
+    """The part of a decoded text that more tokens cannot change: no half characters at its end."""
+    return text.rstrip(BROKEN)
 
 
 def stopped_by_text(stops: tuple[str, ...], text: str) -> bool:

@@ -1,0 +1,293 @@
+"""Ask a subnet: text or vectors, the miner that answered, and its signed and checked receipt.
+
+    from ganglion.inference import ask
+    answer = ask("What does json.dumps do?", netuid=1, key="//Alice")
+    print(answer.text, answer.miner, answer.receipt.signature.hex())
+
+Miners are drawn by incentive. If one fails in the middle, another continues the same seeded
+stream; every miner that took part signs its part. `Inference` is the asynchronous form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from ganglion import ss58
+from ganglion.client import Client
+from ganglion.errors import GanglionError
+from ganglion.hashing import blake2_256
+from ganglion.keys import Keypair
+from ganglion.rpc import DEFAULT_URL
+from ganglion.subnet_views import Neuron
+from ganglion.wire import receipts
+from ganglion.wire import vectors as wire_vectors
+from ganglion.wire.call import Caller, CallFailed, Patience, Target
+from ganglion.wire.fields import BadMessage
+from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
+from ganglion.wire.text import ID_SIZE, Sampling, TextAnswer, TextRequest
+from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_bytes
+
+REFRESH_SECONDS = 12.0
+ATTEMPTS = 4
+ANY_MODEL = "default"
+HERE = ("0.0.0.0", "::")
+
+
+class NoAnswer(GanglionError):
+    """No miner gave an answer with a valid receipt; the message says what each did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of an answer that one miner made; no receipt if it failed before signing it."""
+
+    uid: int
+    miner: str
+    tokens: tuple[int, ...]
+    receipt: SignedReceipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer. `parts` has several entries when a miner failed half-way."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    parts: tuple[Part, ...]
+
+    @property
+    def miner(self) -> str:
+        """Address of the miner that finished the answer."""
+        return self.parts[-1].miner
+
+    @property
+    def receipt(self) -> SignedReceipt:
+        """The signed receipt of the miner that finished the answer."""
+        signed = self.parts[-1].receipt
+        assert signed is not None  # an answer is complete only with it
+        return signed
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """All output tokens."""
+        return tuple(token for part in self.parts for token in part.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors [texts, width] with the miner that made them and its signed receipt."""
+
+    vectors: Vectors
+    uid: int
+    miner: str
+    receipt: SignedReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How to sample. `seed` left out means a fresh one that no miner could foresee."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 128
+    stop: tuple[str, ...] = ()
+    seed: bytes | None = None
+
+
+def draw_seed(nonce: bytes, caller: bytes, miner: bytes, block_hash: bytes) -> bytes:
+    """A sampling seed fixed only after the miner was chosen, and bound to it and to a block."""
+    return blake2_256(b"ganglion/seed/1" + nonce + caller + miner + block_hash)
+
+
+def target_of(neuron: Neuron) -> Target:
+    """Where to reach a neuron; the address 0 means this machine."""
+    host = "127.0.0.1" if neuron.axon.host in HERE else neuron.axon.host
+    return Target(neuron.hotkey, host, neuron.axon.port)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """An answer under way."""
+
+    request: TextRequest
+    text: str = ""
+    parts: list[Part] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+class Inference:
+    """Questions to one subnet, signed with one key. Use as `async with`."""
+
+    def __init__(
+        self, netuid: int, key: Keypair, network: str = DEFAULT_URL,
+        patience: Patience | None = None,
+    ) -> None:  # fmt: skip
+        self.netuid, self.key = netuid, key
+        self._client = Client(network)
+        self._caller = Caller(key, patience)
+        self._neurons: list[Neuron] = []
+        self._block_hash = b""
+        self._read_at = -REFRESH_SECONDS
+
+    async def __aenter__(self) -> Self:
+        await self._client.connect()
+        await self._caller.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._caller.__aexit__()
+        await self._client.close()
+
+    async def miners(self) -> list[Neuron]:
+        """Who serves on the subnet, as of a few seconds ago at most. UnknownName without it."""
+        if time.monotonic() - self._read_at > REFRESH_SECONDS:
+            head = await self._client.at_head()
+            graph = await head.metagraph(self.netuid)
+            self._neurons = [n for n in graph.neurons if n.axon.is_serving]
+            self._block_hash = bytes.fromhex((head.at_hash or "0x")[2:])
+            self._read_at = time.monotonic()
+        return self._neurons
+
+    async def _drawn(self) -> list[Neuron]:
+        """The miners in a random order that favours incentive."""
+        found = [n for n in await self.miners() if n.hotkey != self.key.address]
+        if not found:
+            raise NoAnswer(f"nobody serves on subnet {self.netuid}: is a miner running there?")
+        ranked = sorted(found, key=lambda n: random.random() ** (1.0 / (n.incentive + 1)))
+        return ranked[::-1][:ATTEMPTS]
+
+    async def ask(
+        self, prompt: str | Sequence[tuple[str, str]], style: Style | None = None,
+        model: str = ANY_MODEL,
+    ) -> Answer:  # fmt: skip
+        """The answer to a question or a chat of (role, content) turns.
+
+        Raises NoAnswer when several miners in turn gave none, or the errors of the connection.
+        """
+        style, turns = style or Style(), (("user", prompt),) if isinstance(prompt, str) else prompt
+        order, nonce = await self._drawn(), secrets.token_bytes(ID_SIZE)
+        first = ss58.decode(order[0].hotkey, prefix=None)
+        seed = style.seed or draw_seed(nonce, self.key.public_key, first, self._block_hash)
+        sampling = Sampling(seed, style.temperature, style.top_k, style.top_p)
+        request = TextRequest(
+            nonce, model, sampling, style.max_tokens, messages=tuple(turns), stop=style.stop
+        )
+        progress = _Progress(request)
+        for neuron in order:
+            answer = await self._try(neuron, progress)
+            if answer is not None:
+                return answer
+        raise NoAnswer("no miner answered: " + "; ".join(progress.failures))
+
+    async def _try(self, neuron: Neuron, progress: _Progress) -> Answer | None:
+        """One miner's go at what is left; None if it failed, its tokens kept for the next."""
+        done = tuple(token for part in progress.parts for token in part.tokens)
+        # a fresh id a try: the next miner's request is another request
+        identity = progress.request.id if not done else secrets.token_bytes(ID_SIZE)
+        request = replace(progress.request, resume=done, id=identity)
+        body, answer, sure = request.to_bytes(), TextAnswer(), (0, 0)
+        try:
+            async for event, data in self._caller.events(target_of(neuron), body):
+                sure = len(answer.tokens), len(answer.text)
+                if answer.take(event, data):
+                    return self._finish(neuron, progress, body, answer, len(done))
+            raise CallFailed("bad-format", "the stream ended before the answer was complete")
+        except (CallFailed, BadMessage, BadReceipt) as e:
+            progress.failures.append(f"uid {neuron.uid}: {e}")
+        tokens, characters = sure
+        if tokens and answer.finish is None:
+            # the next miner goes on from here; the last token may have been the end, so it is
+            # left for the next miner to make again
+            progress.text += answer.text[:characters]
+            part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens[:tokens]), None)
+            progress.parts.append(part)
+        return None
+
+    def _finish(
+        self, neuron: Neuron, progress: _Progress, body: bytes, answer: TextAnswer, first: int
+    ) -> Answer:
+        signed = answer.signed
+        if signed is None or list(signed.receipt.tokens) != answer.tokens:
+            raise BadReceipt("the receipt is about other tokens than were streamed")
+        receipts.check(signed, self._expected(neuron, body, signed, first))
+        part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens), signed)
+        finish = signed.receipt.finish.name.lower()
+        return Answer(progress.text + answer.text, finish, answer.prompt_tokens,
+                      (*progress.parts, part))  # fmt: skip
+
+    def _expected(self, neuron: Neuron, body: bytes, signed: SignedReceipt, first: int) -> Expected:
+        genesis = bytes.fromhex(self._client.genesis_hash.removeprefix("0x"))
+        miner = ss58.decode(neuron.hotkey, prefix=None)
+        # which weights are the right ones is for validators to judge; the receipt names them
+        weights, seed = signed.receipt.weights, signed.receipt.seed
+        return Expected(genesis, self.netuid, blake2_256(body), self.key.public_key, miner,
+                        weights, seed, first)  # fmt: skip
+
+    async def embed(self, texts: Sequence[str], model: str = ANY_MODEL) -> Embeddings:
+        """Vectors for texts. Raises NoAnswer, or the errors of the connection."""
+        failures = []
+        for neuron in await self._drawn():
+            request = EmbedRequest(secrets.token_bytes(ID_SIZE), model, tuple(texts))
+            body = request.to_bytes()
+            try:
+                reply = await self._caller.fetch(target_of(neuron), "POST", wire_vectors.PATH, body)
+                answer = EmbedAnswer.from_bytes(reply, len(texts))
+                receipts.check(answer.signed, self._expected(neuron, body, answer.signed, 0))
+                if answer.signed.receipt.evidence != wire_vectors.evidence(
+                    vector_bytes(answer.vectors)
+                ):
+                    raise BadReceipt("the receipt commits to other vectors")
+            except (CallFailed, BadMessage, BadReceipt) as e:
+                failures.append(f"uid {neuron.uid}: {e}")
+            else:
+                return Embeddings(answer.vectors, neuron.uid, neuron.hotkey, answer.signed)
+        raise NoAnswer("no miner answered: " + "; ".join(failures))
+
+
+def _keypair(key: Keypair | str) -> Keypair:
+    return key if isinstance(key, Keypair) else Keypair.from_uri(key)
+
+
+def ask(
+    prompt: str | Sequence[tuple[str, str]],
+    *,
+    netuid: int,
+    key: Keypair | str,
+    network: str = DEFAULT_URL,
+    style: Style | None = None,
+    model: str = ANY_MODEL,
+) -> Answer:
+    """Ask once and wait; `key` (a key pair or a secret URI) signs. See Inference.ask."""
+
+    async def once() -> Answer:
+        async with Inference(netuid, _keypair(key), network) as subnet:
+            return await subnet.ask(prompt, style, model)
+
+    return asyncio.run(once())
+
+
+def embed(
+    texts: Sequence[str], *, netuid: int, key: Keypair | str, network: str = DEFAULT_URL,
+    model: str = ANY_MODEL,
+) -> Embeddings:  # fmt: skip
+    """Embed once and wait. See Inference.embed."""
+
+    async def once() -> Embeddings:
+        async with Inference(netuid, _keypair(key), network) as subnet:
+            return await subnet.embed(texts, model)
+
+    return asyncio.run(once())
