@@ -1,0 +1,137 @@
+"""`ganglion localnet up`: the command line of local networks."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganglion.errors import GanglionError
+from localnet.network import Network, Options
+from localnet.observer import Observer
+from localnet.plan import Plan, PlanError, make_plan
+from localnet.processes import ProcessFailed
+
+DEFAULT_PORT = 9944
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `localnet up`."""
+    made = argparse.ArgumentParser("ganglion localnet", description="Run a network here.")
+    commands = made.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start a chain, two subnets, miners and validators")
+    up.add_argument("--validators", type=int, default=2, metavar="N")
+    up.add_argument("--miners", type=int, default=4, metavar="N")
+    up.add_argument("--epochs", type=int, metavar="N", help="with --exit: stop after N epochs")
+    up.add_argument("--exit", action="store_true", help="stop when the epochs are over")
+    up.add_argument("--json", action="store_true", help="print one JSON line at the end")
+    up.add_argument("--no-fault", action="store_true", help="plant no bad miner")
+    up.add_argument("--rpc-port", type=int, default=DEFAULT_PORT, metavar="PORT")
+    up.add_argument("--sealing", type=int, default=250, metavar="MS", help="between blocks")
+    up.add_argument("--tempo", type=int, default=20, metavar="BLOCKS", help="between epochs")
+    up.add_argument("--base-path", type=Path, metavar="DIR", help="keep chain, keys and logs here")
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command line; the exit code. Whatever goes wrong is one sentence."""
+    args = parser().parse_args(argv)
+    try:
+        plan = make_plan(args.validators, args.miners, faulty=not args.no_fault)
+        options = make_options(args)
+        return asyncio.run(_up(plan, options, args))
+    except (PlanError, GanglionError, ProcessFailed, OSError) as e:
+        sys.stderr.write(f"error: {e}\n")
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+
+
+def make_options(args: argparse.Namespace) -> Options:
+    """Check what the arguments ask for; raises PlanError."""
+    if args.exit and args.epochs is None:
+        raise PlanError("--exit needs to know when: add --epochs N")
+    if args.epochs is not None and args.epochs < 1:
+        raise PlanError(f"--epochs {args.epochs}: give 1 or more")
+    if args.tempo < 2 or args.sealing < 50:
+        raise PlanError("--tempo is 2 blocks or more and --sealing 50 ms or more")
+    port = args.rpc_port or _any_port()
+    if _is_taken(port):
+        raise PlanError(
+            f"port {port} is in use: stop what listens there, or choose another with --rpc-port"
+        )
+    epochs = args.epochs if args.exit else None
+    return Options(port, args.sealing, args.tempo, epochs, args.base_path)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _any_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+async def _up(plan: Plan, options: Options, args: argparse.Namespace) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    quiet = args.json or not sys.stderr.isatty()
+    async with Network(plan, options, _say) as network:
+        observer = await (_watch_quietly(network, options) if quiet else _watch_live(network))
+        if args.json:
+            sys.stdout.write(json.dumps(observer.report()) + "\n")
+        else:
+            _print_final(observer, network, options)
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"localnet: {text}\n")
+    sys.stderr.flush()
+
+
+async def _watch_quietly(network: Network, options: Options) -> Observer:
+    seen = -1
+
+    def changed(observer: Observer) -> None:
+        nonlocal seen
+        if observer.epochs != seen:
+            seen = observer.epochs
+            total = f" of {options.epochs}" if options.epochs else ""
+            _say(f"block {observer.block}: {seen}{total} epochs on weights")
+
+    return await network.watch(changed)
+
+
+async def _watch_live(network: Network) -> Observer:
+    from rich.live import Live
+
+    from localnet.view import render
+
+    with Live(refresh_per_second=4) as live:
+        return await network.watch(
+            lambda o: live.update(render(o, network.url, network.options.tempo))
+        )
+
+
+def _print_final(observer: Observer, network: Network, options: Options) -> None:
+    from rich.console import Console
+
+    from localnet.view import render
+
+    Console().print(render(observer, network.url, options.tempo))

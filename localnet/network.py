@@ -1,0 +1,141 @@
+"""A whole network: one dev node, miners, validators; started, watched and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganglion.client import Client
+from ganglion.errors import GanglionError
+from localnet.chain_setup import Setup, prepare
+from localnet.observer import Changed, Observer
+from localnet.plan import HONEST, Neuron, Plan, Subnet, write_wallets
+from localnet.processes import Group, Process, ProcessFailed
+
+NODE_SECONDS = 30.0
+READY_SECONDS = 90.0
+CHECK_SECONDS = 0.5
+READY_MARK = "is ready"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a network. `sealing` is milliseconds between blocks; `tempo` is in blocks."""
+
+    rpc_port: int
+    sealing: int = 250
+    tempo: int = 20
+    epochs: int | None = None
+    folder: Path | None = None
+
+
+class Network:
+    """A running local network. Use as `async with Network(...) as network`."""
+
+    def __init__(self, plan: Plan, options: Options, say: Callable[[str], None]) -> None:
+        self.plan, self.options, self.say = plan, options, say
+        self._temporary = options.folder is None
+        self.folder = options.folder or Path(tempfile.mkdtemp(prefix="ganglion-localnet-"))
+        for name in ("logs", "wallets", "books"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.group = Group(self.folder / "logs")
+        self.client = Client(self.url)
+
+    @property
+    def url(self) -> str:
+        """The node's RPC address."""
+        return f"ws://127.0.0.1:{self.options.rpc_port}"
+
+    async def __aenter__(self) -> Network:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        await self.client.close()
+        self.group.stop()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _start(self) -> None:
+        self.say("starting the node")
+        node = self.group.start("node", self._node_command())
+        await self._connect(node)
+        self.say("the chain is up")
+        await prepare(Setup(self.client, self.plan, self.options.tempo, self.say))
+        write_wallets(self.plan, self.folder / "wallets")
+        self.say(f"starting {len(self.plan.neurons)} neurons")
+        waiting = [self._start_neuron(n) for n in self.plan.miners]
+        await self._until_ready(waiting)
+        await self._until_ready([self._start_neuron(n) for n in self.plan.validators])
+
+    async def _connect(self, node: Process) -> None:
+        deadline = time.monotonic() + NODE_SECONDS
+        while True:
+            try:
+                await self.client.connect()
+                return
+            except GanglionError:
+                node.check()
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.05)
+
+    async def _until_ready(self, processes: list[Process]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        for process in processes:
+            while READY_MARK not in process.tail(200):
+                process.check()
+                if time.monotonic() > deadline:
+                    raise ProcessFailed(f"{process.name} is not ready after {READY_SECONDS:g} s:\n"
+                                        f"{process.tail()}")  # fmt: skip
+                await asyncio.sleep(0.05)
+
+    def _node_command(self) -> list[str]:
+        options = self.options
+        command = [sys.executable, "-m", "chain", "--dev", "--rpc-port", str(options.rpc_port)]
+        command += ["--sealing", str(options.sealing)]
+        return [*command, "--base-path", str(self.folder / "chain")]
+
+    def _start_neuron(self, neuron: Neuron) -> Process:
+        subnet = next(s for s in self.plan.subnets if s.task == neuron.subnet)
+        return self.group.start(neuron.name, self._neuron_command(neuron, subnet))
+
+    def _neuron_command(self, neuron: Neuron, subnet: Subnet) -> list[str]:
+        common = ["--network", self.url, "--netuid", str(subnet.netuid), "--task", subnet.task]
+        common += ["--wallet", neuron.wallet, "--wallet-path", str(self.folder / "wallets")]
+        if neuron.role == "miner":
+            common += ["--host", "127.0.0.1", "--port", str(neuron.port)]
+            if neuron.kind == HONEST:
+                return [sys.executable, "-m", "neurons.miner", *common]
+            return [sys.executable, "-m", "localnet.faulty_miner", "--kind", neuron.kind, *common]
+        book = self.folder / "books" / f"{neuron.wallet}-{subnet.netuid}.json"
+        return [
+            *(sys.executable, "-m", "neurons.validator", *common),
+            *("--interval", "2", "--state", str(book)),
+        ]
+
+    async def watch(self, changed: Changed) -> Observer:
+        """Follow the network for the wanted epochs; raises ProcessFailed when a part dies."""
+        observer = Observer(self.client, self.plan, self.folder / "books")
+        follow = asyncio.create_task(observer.follow(self.options.epochs, changed))
+        try:
+            while not follow.done():
+                await asyncio.wait([follow], timeout=CHECK_SECONDS)
+                self.group.check()
+            follow.result()
+        finally:
+            follow.cancel()
+        return observer

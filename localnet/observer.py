@@ -1,0 +1,129 @@
+"""Watching a network from outside, block by block: weights set, epochs, emission per neuron."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganglion.client import Client
+from ganglion.subnet_views import Metagraph
+from localnet.plan import Plan, Subnet
+
+Changed = Callable[["Observer"], None]
+
+
+@dataclass
+class Watch:
+    """What is known of one subnet."""
+
+    subnet: Subnet
+    graph: Metagraph | None = None
+    last_step: int = 0
+    epochs: int = 0
+    emission: Counter[str] = field(default_factory=Counter)
+    weights_set: Counter[int] = field(default_factory=Counter)
+
+
+class Observer:
+    """Follows the chain. Epochs count from the first one that ran on weights."""
+
+    def __init__(self, client: Client, plan: Plan, books: Path) -> None:
+        self.client, self.plan, self.books = client, plan, books
+        self.watches = [Watch(s) for s in plan.subnets]
+        self.block = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that every subnet has had since weights were there."""
+        return min((w.epochs for w in self.watches), default=0)
+
+    async def follow(self, epochs: int | None, changed: Changed) -> None:
+        """Watch until every subnet has had `epochs` epochs on weights; None: for ever."""
+        async for header in self.client.blocks():
+            self.block = header.number
+            await self._look(header.hash)
+            changed(self)
+            if epochs is not None and self.epochs >= epochs:
+                return
+
+    async def _look(self, block_hash: str) -> None:
+        view = self.client.at(block_hash)
+        for event in await view.events():
+            if (event.pallet, event.name) == ("SubtensorModule", "WeightsSet"):
+                index, uid = (int(v) for v in event.args)
+                for watch in self.watches:
+                    if watch.subnet.netuid == index:
+                        watch.weights_set[uid] += 1
+        for watch in self.watches:
+            netuid = watch.subnet.netuid
+            step = int(await view.query("SubtensorModule", "LastMechansimStepBlock", netuid))
+            if step != watch.last_step or watch.graph is None:
+                await self._epoch(watch, view, step)
+
+    async def _epoch(self, watch: Watch, view: Any, step: int) -> None:
+        """An epoch has run: read its outcome."""
+        first = watch.graph is None
+        watch.last_step = step
+        watch.graph = await view.metagraph(watch.subnet.netuid)
+        if first or not any(n.incentive for n in watch.graph.neurons):
+            return
+        watch.epochs += 1
+        for neuron in watch.graph.neurons:
+            watch.emission[neuron.hotkey] += neuron.emission
+
+    def records(self, netuid: int) -> dict[str, dict[str, int]]:
+        """Checks and verified answers per miner's hotkey, summed over the validators' books."""
+        total: dict[str, dict[str, int]] = {}
+        for path in self.books.glob(f"*-{netuid}.json"):
+            for hotkey, record in json.loads(path.read_text())["records"].items():
+                mine = total.setdefault(hotkey, {"answers": 0, "verified": 0})
+                mine["answers"] += record["checks"]
+                mine["verified"] += record["verified"]
+        return total
+
+    def report(self) -> dict[str, Any]:
+        """The network so far, as `localnet up --json` prints it."""
+        return {
+            "blocks": self.block,
+            "epochs": self.epochs,
+            "subnets": [self._subnet_report(w) for w in self.watches],
+        }
+
+    def _subnet_report(self, watch: Watch) -> dict[str, Any]:
+        records = self.records(watch.subnet.netuid)
+        known = {n.hotkey: n for n in watch.graph.neurons} if watch.graph else {}
+        miners, validators = [], []
+        for member in self.plan.of(watch.subnet.task, "miner"):
+            neuron = known.get(member.hotkey.address)
+            seen = records.get(member.hotkey.address, {"answers": 0, "verified": 0})
+            miners.append(
+                {
+                    "uid": neuron.uid if neuron else None,
+                    "hotkey": member.hotkey.address,
+                    "kind": member.kind,
+                    **seen,
+                    "incentive": neuron.incentive if neuron else 0,
+                    "emission_rao": watch.emission[member.hotkey.address],
+                }
+            )
+        for member in self.plan.of(watch.subnet.task, "validator"):
+            neuron = known.get(member.hotkey.address)
+            validators.append(
+                {
+                    "uid": neuron.uid if neuron else None,
+                    "hotkey": member.hotkey.address,
+                    "weights_set": watch.weights_set[neuron.uid] if neuron else 0,
+                    "dividends": neuron.dividends if neuron else 0,
+                    "emission_rao": watch.emission[member.hotkey.address],
+                }
+            )
+        return {
+            "netuid": watch.subnet.netuid,
+            "task": watch.subnet.task,
+            "miners": miners,
+            "validators": validators,
+        }

@@ -1,0 +1,53 @@
+"""The live terminal view of a local network: block, epochs, neurons, weights, emission."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from localnet.observer import Observer
+
+
+def render(observer: Observer, url: str, tempo: int) -> Group:
+    """One frame."""
+    report = observer.report()
+    head = Text.assemble(
+        ("ganglion localnet", "bold"),
+        f"  {url}   block ",
+        (str(report["blocks"]), "bold cyan"),
+        f"   epochs on weights {report['epochs']}",
+    )
+    parts: list[Any] = [head]
+    for subnet, watch in zip(report["subnets"], observer.watches, strict=True):
+        since = max(report["blocks"] - watch.last_step, 0)
+        parts.append(_table(subnet, since, tempo))
+    parts.append(Text("Ctrl-C stops the network", style="dim"))
+    return Group(*parts)
+
+
+def _table(subnet: dict[str, Any], since: int, tempo: int) -> Table:
+    done = min(since, tempo)
+    bar = "█" * (20 * done // max(tempo, 1))
+    title = f"subnet {subnet['netuid']}  {subnet['task']}   next epoch {bar:░<20} {done}/{tempo}"
+    table = Table(title=title, title_justify="left", expand=False)
+    for name in ("uid", "role", "kind", "answers", "verified", "incentive", "dividends"):
+        table.add_column(name, justify="left" if name in ("role", "kind") else "right")
+    table.add_column("weights set", justify="right")
+    table.add_column("emission (alpha)", justify="right")
+    for m in subnet["miners"]:
+        style = None if m["kind"] == "honest" else "red"
+        share = f"{m['incentive'] / 65535:.1%}"
+        row = [m["uid"], "miner", m["kind"], m["answers"], m["verified"], share, "", ""]
+        table.add_row(*map(str, row), _alpha(m["emission_rao"]), style=style)
+    for v in subnet["validators"]:
+        share = f"{v['dividends'] / 65535:.1%}"
+        row = [v["uid"], "validator", "", "", "", "", share, v["weights_set"]]
+        table.add_row(*map(str, row), _alpha(v["emission_rao"]))
+    return table
+
+
+def _alpha(rao: int) -> str:
+    return f"{rao / 1e9:.3f}"
