@@ -11,10 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import nacl.bindings
-import nacl.exceptions
-import sr25519
-
 from chain.extensions import BlockUse, implicit_bytes
 from chain.extrinsics import (
     Extrinsic,
@@ -48,6 +44,7 @@ from chain.runtime.types import (
 )
 from chain.runtime.validity import Invalid, InvalidTransaction, UnknownTransaction, Validity
 from ganglion.hashing import blake2_256
+from ganglion.keys import CryptoType, verify
 from ganglion.scale import DecodeError, compact_encode
 from ganglion.units import AccountId, BlockNumber, Hash
 
@@ -329,12 +326,8 @@ def verify_signature(signature: Any, payload: bytes, who: bytes) -> bool:
     """Whether a MultiSignature over `payload` is by `who`; ecdsa is not accepted."""
     match signature:
         case Sr25519(raw):
-            return bool(sr25519.verify(raw, payload, who))
+            return verify(who, payload, raw)
         case Ed25519(raw):
-            try:
-                nacl.bindings.crypto_sign_open(raw + payload, who)
-            except nacl.exceptions.BadSignatureError:
-                return False
-            return True
+            return verify(who, payload, raw, CryptoType.ED25519)
         case _:
             return False

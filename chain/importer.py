@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import sr25519
-
 from chain.blocks import BadDigest, Block, Header, extrinsics_root, slot_of, split_seal
 from chain.executive import Executive, InvalidBlock
 from chain.pallets import aura
@@ -29,6 +27,7 @@ from consensus.aura import (
     is_too_early,
 )
 from consensus.fork_choice import is_better
+from ganglion.keys import verify
 from ganglion.units import Hash
 
 
@@ -113,7 +112,7 @@ def verify_header(
         raise invalid(header, str(error)) from error
     if slot_now is not None and is_too_early(slot, slot_now):
         raise TooEarly(header, slot)
-    if len(signature) != 64 or not sr25519.verify(signature, unsealed.hash, author):
+    if not verify(author, unsealed.hash, signature):
         raise invalid(header, f"its seal is not by 0x{author.hex()}, whose slot {slot} is")
     return Seen(slot, author)
 
