@@ -71,9 +71,9 @@ def do_trim_uids(s: State, netuid: NetUid, limit: int) -> None:
     ensure(is_subnet(s, netuid), Error.SubnetNotExists)
     ensure(limit >= s[MinAllowedUids, netuid], Error.InvalidValue)
     ensure(limit <= s[MaxAllowedUids, netuid], Error.InvalidValue)
-    s[MaxAllowedUids, netuid] = limit
     count = s[SubnetworkN, netuid]
     if count <= limit:
+        s[MaxAllowedUids, netuid] = limit
         return
     owners = {uid for uid, _ in get_immune_owner_hotkeys(s, netuid)}
     immune = {u for u in range(count) if u in owners or is_immune(s, netuid, Uid(u))}
@@ -81,6 +81,7 @@ def do_trim_uids(s: State, netuid: NetUid, limit: int) -> None:
         100 * len(immune) // max(limit, 1) < MaxImmuneUidsPercentage.value,
         Error.TrimmingWouldExceedMaxImmunePercentage,
     )
+    s[MaxAllowedUids, netuid] = limit
     kept = _kept(values(s[Emission, netuid], U64), immune, count - limit)
     for uid in sorted(set(range(count)) - set(kept)):
         _remove(s, netuid, Uid(uid))
