@@ -9,6 +9,8 @@ from chain.pallets import (
     alpha_assets,
     aura,
     balances,
+    commitments,
+    drand,
     grandpa,
     multisig,
     preimage,
@@ -24,6 +26,7 @@ from chain.pallets import (
 )
 from chain.pallets import transaction_payment as payment
 from chain.pallets.call_filter import call_filter
+from chain.pallets.drand import DrandPriority
 from chain.pallets.subtensor import pallet as subtensor
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.extension import Extension
@@ -39,10 +42,6 @@ class CheckShieldedTxValidity(Extension):
 
 class SubtensorTransactionExtension(Extension):
     identifier = "SubtensorTransactionExtension"
-
-
-class DrandPriority(Extension):
-    identifier = "DrandPriority"
 
 
 def make_runtime() -> Runtime:
@@ -65,7 +64,9 @@ def make_runtime() -> Runtime:
             14: preimage.pallet,
             15: scheduler.pallet,
             16: proxy.pallet,
+            18: commitments.pallet,
             20: safe_mode.pallet,
+            26: drand.pallet,
             28: swap.pallet,
             31: alpha_assets.pallet,
         },

@@ -14,6 +14,7 @@ prefix is compared with the bytes at hand before anything is allocated.
 | `T | None` | Option |
 | `tuple[T, ...]`, `tuple[A, B]` | Vec, tuple |
 | `Annotated[tuple[T, ...], Array(4)]` | array of a fixed length |
+| `Annotated[bytes, AtMost(512)]` | BoundedVec |
 | frozen dataclass | composite |
 | `IntEnum` subclass | variant without fields |
 | subclasses of `Enumeration` under `@variant(i)` | variant with fields |
@@ -83,6 +84,13 @@ class Fixed:
 @dataclass(frozen=True)
 class Array:
     """Marks a tuple of exactly `size` items."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """Marks bytes or a Vec of at most `size` items; a longer one does not decode."""
 
     size: int
 
@@ -295,6 +303,18 @@ def _packed(mark: PackedOf) -> Codec[bytes]:
     return Codec(name, encode, read)
 
 
+def _at_most(inner: Codec[Any], limit: int) -> Codec[Any]:
+    read_inner, name = inner.read, inner.name
+
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        value, end = read_inner(data, at)
+        if len(value) > limit:
+            raise DecodeError(f"{name}: {len(value)} items, the limit is {limit}")
+        return value, end
+
+    return Codec(name, inner.encode, read)
+
+
 def _read_rest(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at:], len(data)
 
@@ -356,6 +376,8 @@ def _annotated(args: tuple[Any, ...]) -> Codec[Any]:
                 return _fixed(size)
             case Array(size):
                 return array_codec(codec(get_args(inner)[0]), size)
+            case AtMost(limit):
+                return _at_most(codec(inner), limit)
             case PackedOf() as mark:
                 return _packed(mark)
             case OpaqueOf(of, whole):

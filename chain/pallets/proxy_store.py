@@ -68,6 +68,8 @@ class DepositKind(IntEnum):
 class CallResult(Enumeration):
     """Result<(), DispatchError> as a stored value, which None cannot stand for."""
 
+    scale_params = (("T", type(None)), ("E", DispatchError))
+
 
 @variant(0)
 class Ok(CallResult):

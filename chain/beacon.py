@@ -1,0 +1,64 @@
+"""A beacon of one's own, for networks that cannot reach drand.
+
+Its secret is a fixed number that everybody knows, so timelocks on such a network keep no
+secrets: they only open when they should. A chain whose `BeaconConfig` carries `LOCAL_HASH`
+gets its pulses from the authors, one a block (`chain.pallets.drand`).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from chain import timelock
+from chain.pallets.drand_types import (
+    BeaconConfiguration,
+    Metadata,
+    Pulse,
+    PulsesPayload,
+    Sr25519Signer,
+)
+from chain.runtime.types import Sr25519
+from ganglion.keys import Keypair
+from ganglion.scale import codec
+from ganglion.units import BlockNumber
+
+LOCAL_HASH = sha256(b"ganglion local beacon").digest()
+"""The chain hash of the local beacon: marks a configuration as ours."""
+
+SECRET = int.from_bytes(LOCAL_HASH, "big") >> 2
+"""Below the group order; public on purpose."""
+
+_SIGNER = Keypair.from_seed(LOCAL_HASH)
+
+
+def local_config(genesis_time: int, period: int = 3) -> BeaconConfiguration:
+    """The configuration of a local beacon whose round 1 is at `genesis_time` (seconds).
+
+    `period` should not be shorter than a block: authors add one pulse a block.
+    """
+    return BeaconConfiguration(
+        public_key=timelock.public_key(SECRET),
+        period=period,
+        genesis_time=genesis_time,
+        hash=LOCAL_HASH,
+        group_hash=LOCAL_HASH,
+        scheme_id=b"bls-unchained-g1-rfc9380",
+        metadata=Metadata(b"ganglion-local"),
+    )
+
+
+def round_at(config: BeaconConfiguration, seconds: int) -> int:
+    """The newest round at a time; 0 before the first."""
+    return max((seconds - config.genesis_time) // config.period + 1, 0)
+
+
+def local_pulse(number: int) -> Pulse:
+    """The local beacon's pulse of a round."""
+    signature = timelock.sign_round(SECRET, number)
+    return Pulse(number, sha256(signature).digest(), signature)
+
+
+def signed_payload(block: int, pulses: tuple[Pulse, ...]) -> tuple[PulsesPayload, Sr25519]:
+    """The arguments of `write_pulse`, signed by a key that everybody has."""
+    payload = PulsesPayload(BlockNumber(block), pulses, Sr25519Signer(_SIGNER.account_id))
+    return payload, Sr25519(_SIGNER.sign(codec(PulsesPayload).encode(payload)))
