@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from binascii import unhexlify
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def _raw_map(top: dict[str, Any], origin: str) -> dict[bytes, bytes]:
         try:
             if not key.startswith("0x") or not value.startswith("0x"):
                 raise ValueError
-            out[bytes.fromhex(key[2:])] = bytes.fromhex(value[2:])
+            out[unhexlify(key[2:])] = unhexlify(value[2:])
         except (ValueError, AttributeError):
             raise BadSpec(
                 f"chain specification {origin}: the genesis entry {key[:20]!r} is not hex"

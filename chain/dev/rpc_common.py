@@ -9,6 +9,7 @@ from chain.author import CannotAuthor
 from chain.dev.tools import DevError, DevTools
 from chain.rpc.context import Node
 from chain.rpc.errors import DEV_ERROR, RpcError, invalid_params
+from chain.rpc.params import parse_hex
 from ganglion import ss58
 from ganglion.errors import InvalidAddress
 from ganglion.units import AccountId, NetUid
@@ -45,9 +46,9 @@ def subnet(number: int) -> NetUid:
 
 def hex_bytes(value: Any) -> bytes:
     """Bytes from 0x and hex digits. Raises RpcError."""
-    if type(value) is str and value.startswith("0x"):
-        try:
-            return bytes.fromhex(value[2:])
-        except ValueError:
-            pass
-    raise invalid_params("expected hex digits after 0x")
+    if type(value) is not str or not value.startswith("0x"):
+        raise invalid_params("expected hex digits after 0x")
+    try:
+        return parse_hex(value)
+    except ValueError as error:
+        raise invalid_params(str(error)) from None

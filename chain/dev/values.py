@@ -8,6 +8,7 @@ given as the hex of its SCALE encoding in `{"raw": "0x.."}`.
 from __future__ import annotations
 
 import types
+from binascii import unhexlify
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from enum import IntEnum
@@ -98,7 +99,7 @@ def _raw(tp: Any, value: Any) -> Any:
 def _hex(value: Any) -> bytes:
     if isinstance(value, str) and value.startswith("0x"):
         try:
-            return bytes.fromhex(value[2:])
+            return unhexlify(value[2:])
         except ValueError:
             pass
     raise BadValue(f"expected hex digits after 0x, got {_shown(value)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import types
+from binascii import unhexlify
 from collections.abc import Callable
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
@@ -30,10 +31,8 @@ def parse_hex(value: Any) -> bytes:
     if type(value) is not str:
         raise _Bad("expected a hex string")
     try:
-        # bytes.fromhex allows blanks, which no other node does.
-        if " " in value or "\n" in value or "\t" in value:
-            raise ValueError
-        return bytes.fromhex(value[2:] if value[:2] == "0x" else value)
+        # Not bytes.fromhex: that skips blanks.
+        return unhexlify(value[2:] if value[:2] == "0x" else value)
     except ValueError:
         raise _Bad("expected an even number of hex digits, as in 0x26aa") from None
 

@@ -64,10 +64,10 @@ class RpcServer:
     async def start(self) -> None:
         """Listen; `ports` then holds the real port numbers. Raises OSError when one is taken."""
         server = web.Server(self._handle, request_factory=self._request, access_log=None)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         for port in self._config.ports:
-            site = web.TCPSite(self._runner, self._config.host, port, shutdown_timeout=1.0)
+            site = web.TCPSite(self._runner, self._config.host, port)
             await site.start()
         self.ports = tuple(address[1] for address in self._runner.addresses)
 
