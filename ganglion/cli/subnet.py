@@ -1,0 +1,77 @@
+"""`ganglion subnet`: subnets and their neurons."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ganglion.balance import format_amount
+from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, new_app, show, table
+from ganglion.subnet_views import Neuron
+
+app = new_app("List subnets, show one, its neurons and its metagraph.")
+
+Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
+
+
+@app.command("list")
+def list_(at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
+    """List all subnets."""
+    found = ask(url, lambda c: (c.at(at) if at else c).subnets())
+    if as_json:
+        show([s.raw for s in found], as_json)
+        return
+    columns = ("netuid", "name", "price TAO", "TAO in pool", "alpha in pool", "tempo", "owner")
+    rows = [
+        (
+            s.netuid,
+            f"{s.name} {s.symbol}".strip(),
+            f"{s.price:.6f}",
+            format_amount(s.tao_in),
+            format_amount(s.alpha_in),
+            s.tempo,
+            s.owner_coldkey,
+        )
+        for s in found
+    ]
+    table(f"{len(found)} subnets", columns, rows)
+
+
+@app.command("show")
+def show_subnet(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
+    """Show one subnet."""
+    found = ask(url, lambda c: (c.at(at) if at else c).subnet(netuid))
+    texts = {"subnet_name": found.name, "token_symbol": found.symbol}
+    show(found.raw | texts, as_json)
+
+
+@app.command()
+def neurons(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
+    """List the neurons of a subnet."""
+    found: list[Neuron] = ask(url, lambda c: (c.at(at) if at else c).neurons(netuid))
+    if as_json:
+        show(found, as_json)
+        return
+    columns = ("uid", "stake", "incentive", "dividends", "emission", "vpermit", "axon", "hotkey")
+    rows = [
+        (
+            n.uid,
+            format_amount(n.stake),
+            f"{n.incentive / 65_535:.4f}",
+            f"{n.dividends / 65_535:.4f}",
+            format_amount(n.emission),
+            "yes" if n.validator_permit else "no",
+            f"{n.axon.host}:{n.axon.port}" if n.axon.is_serving else "-",
+            n.hotkey,
+        )
+        for n in found
+    ]
+    table(f"subnet {netuid}: {len(found)} neurons", columns, rows)
+
+
+@app.command()
+def metagraph(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
+    """Show everything the chain says about a subnet and its neurons."""
+    found = ask(url, lambda c: (c.at(at) if at else c).metagraph(netuid))
+    show(found.info | {"name": found.name}, as_json)
