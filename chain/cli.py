@@ -7,6 +7,7 @@ code 1. SIGTERM and Ctrl-C end it cleanly with exit code 0.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from chain.pool import Limits
 from chain.rpc.server import RpcConfig
 from chain.runtime_spec import make_runtime
 from chain.store.chain import ChainStore
+from chain.store.check import fsck
 from chain.store.errors import StoreError
 from ganglion.keys import dev_key
 
@@ -145,6 +147,10 @@ def _run_node(options: Options) -> int:
 
 def _serve(options: Options, spec: ChainSpec, store: ChainStore) -> int:
     """Run a node on a store until a signal, then close both."""
+    # State and tries are many small objects without cycles. At Python's own thresholds a full
+    # collection of them stalls the node for 200 ms, and small ones cost a block a fifth more.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_until_stopped(options, spec, store))
 
@@ -253,6 +259,21 @@ def _revert(options: Options) -> int:
     return 0
 
 
+def _fsck(options: Options) -> int:
+    """Check every block and state of the folder; 1 if anything is wrong."""
+    with _folder(options) as base:
+        _, store = _existing(options, base)
+        report = fsck(store, log.info)
+        store.close()
+    for problem in report.problems:
+        sys.stdout.write(f"{problem}\n")
+    sys.stdout.write(
+        f"{report.blocks} blocks, {report.states} states, {report.nodes} state nodes, "
+        f"{report.keys} keys: {len(report.problems) or 'no'} problems.\n"
+    )
+    return 1 if report.problems else 0
+
+
 def _purge_chain(options: Options) -> int:
     with _folder(options) as base:
         folder = _chain_folder(base, _find_spec(options, base).id)
@@ -267,7 +288,7 @@ def _purge_chain(options: Options) -> int:
 
 def _existing(options: Options, base: Path) -> tuple[ChainSpec, ChainStore]:
     spec = _find_spec(options, base)
-    return spec, ChainStore.open(_chain_folder(base, spec.id), pruning=options.pruning)
+    return spec, ChainStore.open(_chain_folder(base, spec.id), pruning="kept")
 
 
 def _print_json(value: object) -> None:
@@ -281,5 +302,6 @@ _COMMANDS: dict[str, Callable[[Options], int]] = {
     "export-state": _export_state,
     "chain-info": _chain_info,
     "revert": _revert,
+    "fsck": _fsck,
     "purge-chain": _purge_chain,
 }

@@ -81,7 +81,15 @@ def _parser() -> argparse.ArgumentParser:
         "command",
         nargs="?",
         default="run",
-        choices=("run", "build-spec", "export-state", "purge-chain", "revert", "chain-info"),
+        choices=(
+            "run",
+            "build-spec",
+            "export-state",
+            "purge-chain",
+            "revert",
+            "chain-info",
+            "fsck",
+        ),
         help="what to do (default: run)",
     )
     add("count", nargs="?", type=int, default=1, help="revert: how many blocks")

@@ -6,9 +6,9 @@ log up to the last whole record, so a batch is there altogether or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rocksdict import (
     BlockBasedOptions,
@@ -57,6 +57,20 @@ class RocksBatch:
         self.inner.delete_range(start, end, self._handles[column])
 
 
+class _Explained:
+    """Turns what the binding raises, always a bare Exception, into an error with a way out."""
+
+    def __init__(self, explain: Callable[[str], StoreError]) -> None:
+        self._explain = explain
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if type(error) is Exception:
+            raise self._explain(str(error)) from error
+
+
 class RocksKeyValues:
     """A RocksDB database in a folder, which is made if it is missing.
 
@@ -71,40 +85,30 @@ class RocksKeyValues:
         self._gets = {column: family.get for column, family in self._families.items()}
         self._options = {True: WriteOptions(), False: WriteOptions()}
         self._options[True].sync = True
+        self._reading = _Explained(self._damaged)
+        self._writing = _Explained(self._full)
 
     def get(self, column: Column, key: bytes) -> bytes | None:
         """The value of a key; raises StoreCorrupt when it cannot be read."""
-        try:
+        with self._reading:
             value: bytes | None = self._gets[column](key)
-        except Exception as error:  # the binding raises nothing narrower
-            raise self._damaged(error) from error
         return value
 
     def items(self, column: Column, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys and values, ascending from `start` on; raises StoreCorrupt."""
-        try:
+        if not self._families:
+            self._closed()
+        with self._reading:
             cursor = self._families[column].iter()
             cursor.seek(start)
-        except Exception as error:  # the binding raises nothing narrower
-            raise self._damaged(error) from error
         return self._rest(cursor)
 
     def _rest(self, cursor: Any) -> Iterator[tuple[bytes, bytes]]:
-        try:
+        with self._reading:
             while cursor.valid():
                 yield cursor.key(), cursor.value()
                 cursor.next()
             cursor.status()  # a cursor that meets damage looks like one that is at its end
-        except Exception as error:  # the binding raises nothing narrower
-            raise self._damaged(error) from error
-
-    def _damaged(self, error: Exception) -> StoreError:
-        if not self._gets:
-            return StoreError(f"the database in {self.path} has been closed")
-        return StoreCorrupt(
-            f"the database in {self.path} cannot be read ({error}): restore a copy, or remove the "
-            "folder with purge-chain and sync again"
-        )
 
     def batch(self) -> RocksBatch:
         """An empty batch."""
@@ -113,40 +117,52 @@ class RocksKeyValues:
     def write(self, batch: Batch, sync: bool) -> None:
         """Apply a batch; raises StoreError when the disk refuses."""
         assert isinstance(batch, RocksBatch)
-        try:
+        with self._writing:
             self._db.write(batch.inner, self._options[sync])
-        except Exception as error:  # the binding raises nothing narrower
-            raise StoreError(
-                f"the database in {self.path} cannot be written ({error}): free some disk space "
-                "or check the disk, then start again; what was stored before is intact"
-            ) from error
 
     def close(self) -> None:
         """Let go of the folder; the binding does so once every handle is closed."""
-        self._gets.clear()
+        self._gets = dict.fromkeys(Column, self._closed)
         self._handles.clear()
         for family in self._families.values():
             family.close()
         self._families.clear()
         self._db.close()
 
+    def _closed(self, key: bytes = b"") -> NoReturn:
+        raise StoreError(f"the database in {self.path} has been closed")
+
+    def _damaged(self, reason: str) -> StoreError:
+        return StoreCorrupt(
+            f"the database in {self.path} cannot be read ({reason}): restore a copy, or remove the "
+            "folder with purge-chain and sync again"
+        )
+
+    def _full(self, reason: str) -> StoreError:
+        return StoreError(
+            f"the database in {self.path} cannot be written ({reason}): free some disk space or "
+            "check the disk, then start again; what was stored before is intact"
+        )
+
 
 def _open(path: Path, cache_mib: int) -> Any:
     path.mkdir(parents=True, exist_ok=True)
     cache = Cache(cache_mib * MIB)
     families = {str(column): _options(column in LARGE, cache) for column in Column}
-    try:
-        return Rdict(str(path), _options(False, cache), column_families=families)
-    except Exception as error:  # the binding raises nothing narrower
-        if "lock" in str(error).lower():
-            raise StoreLocked(
+
+    def explain(reason: str) -> StoreError:
+        if "lock" in reason.lower():
+            return StoreLocked(
                 f"the data folder {path} is in use by another process: stop it, or choose "
                 "another folder with --base-path"
-            ) from error
-        raise StoreCorrupt(
-            f"the database in {path} cannot be opened ({error}): restore a copy, or remove the "
+            )
+        return StoreCorrupt(
+            f"the database in {path} cannot be opened ({reason}): restore a copy, or remove the "
             "folder with purge-chain and sync again"
-        ) from error
+        )
+
+    with _Explained(explain):
+        return Rdict(str(path), _options(False, cache), column_families=families)
 
 
 def _options(large: bool, cache: Any) -> Any:

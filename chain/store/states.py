@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from threading import Lock
 
 from chain.blocks import Header
 from chain.store.blocks import Record
@@ -111,6 +112,7 @@ class States:
         self._kv = kv
         self._nodes = StoredNodes(kv)
         self._tries: OrderedDict[Hash, Trie] = OrderedDict()
+        self._lock = Lock()
         self._keep_nodes = keep_nodes
         self._in_memory = 0
         self.sequence = sequence
@@ -120,23 +122,25 @@ class States:
 
     def trie(self, block: Hash, root: bytes, link: bytes) -> Trie:
         """The trie of a block's state."""
-        trie = self._tries.get(block)
         if self._in_memory + self._nodes.loaded > self._keep_nodes:
             self.drop_tries()
-        elif trie is not None:
+        trie = self._tries.get(block)
+        if trie is not None:
             return trie
         node = None if root == EMPTY_ROOT else self._nodes.load(root, link)
         return self._open(block, Trie(self._nodes, node, root, link))
 
     def drop_tries(self) -> None:
         """Let go of all nodes in memory; they are read again as they are needed."""
-        self._tries.clear()
-        self._in_memory = self._nodes.loaded = 0
+        with self._lock:
+            self._tries.clear()
+            self._in_memory = self._nodes.loaded = 0
 
     def _open(self, block: Hash, trie: Trie) -> Trie:
-        self._tries[block] = trie
-        if len(self._tries) > TRIES:
-            self._tries.popitem(last=False)
+        with self._lock:
+            self._tries[block] = trie
+            if len(self._tries) > TRIES:
+                self._tries.popitem(last=False)
         return trie
 
     def flat_get(self, key: bytes) -> bytes | None:

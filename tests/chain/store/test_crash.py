@@ -3,6 +3,9 @@
 import os
 import random
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from crash_loop import crash_loop
@@ -12,10 +15,45 @@ from chain.store.chain import ChainStore
 from chain.store.check import fsck
 from chain.store.errors import StoreError
 
+HERE = Path(__file__).parent
+
 
 def test_kill_9_loses_nothing_final(tmp_path):
     rounds = int(os.environ.get("GANGLION_CRASH_ROUNDS", "6"))
     assert crash_loop(rounds, 7, tmp_path)[0] > 0
+
+
+FILL_DISK = """
+import random, resource, sys
+from toy_chain import grow, open_toy, random_changes
+from chain.store.errors import StoreError
+store = open_toy(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+rng = random.Random(1)
+try:
+    for i in range(1000):
+        best, number = store.best()
+        grow(store, best, random_changes(rng, 100), salt=b"%d" % i)
+except StoreError as error:
+    assert store.best() == (best, number)
+    store.state_at(best).get(b"key001")
+    print(number, error)
+"""
+
+
+def test_a_full_disk_stops_the_store_cleanly(tmp_path):
+    """A limit on file sizes stands for the disk: writes fail the same way."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    command = [sys.executable, "-c", FILL_DISK, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    number, _, message = done.stdout.partition(" ")
+    assert "cannot be written" in message
+    assert "free some disk space" in message
+    store = open_toy(tmp_path)
+    assert store.best()[1] == int(number)
+    assert fsck(store).problems == []
+    grow(store, store.best()[0], {b"after": b"space was made"})
+    store.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from chain.store.errors import (
     NotPossible,
     StateDiscarded,
     StoreCorrupt,
+    StoreError,
     StoreLocked,
     UnknownBlock,
     WrongChain,
@@ -336,3 +337,12 @@ def test_few_nodes_in_memory_give_the_same_states():
     for store in (roomy, tight):
         chain(store, store.genesis_hash, 6)
     assert roomy.best() == tight.best()
+
+
+def test_a_closed_store_says_so(tmp_path):
+    store = open_toy(tmp_path)
+    view = store.state_at(store.genesis_hash)
+    store.close()
+    for read in (lambda: view.get(b"key001"), lambda: list(view.keys())):
+        with pytest.raises(StoreError, match="has been closed"):
+            read()
