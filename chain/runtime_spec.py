@@ -28,6 +28,7 @@ from chain.pallets import transaction_payment as payment
 from chain.pallets.call_filter import call_filter
 from chain.pallets.drand import DrandPriority
 from chain.pallets.subtensor import pallet as subtensor
+from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.extension import Extension
 from chain.runtime.runtime import Runtime, RuntimeVersion
@@ -38,10 +39,6 @@ SPEC_VERSION = 461
 
 class CheckShieldedTxValidity(Extension):
     identifier = "CheckShieldedTxValidity"
-
-
-class SubtensorTransactionExtension(Extension):
-    identifier = "SubtensorTransactionExtension"
 
 
 def make_runtime() -> Runtime:
@@ -87,6 +84,7 @@ def make_runtime() -> Runtime:
         ),
         (*host_apis(lambda: made[0]), *CORE_APIS),
         call_filter=call_filter,
+        guards=(guard,),
     )
     made.append(runtime)
     return runtime

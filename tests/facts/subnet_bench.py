@@ -33,6 +33,7 @@ from chain.pallets.subtensor.storage_stake import TotalHotkeyAlpha
 from chain.pallets.subtensor.uids import do_append_neuron
 from chain.pallets.subtensor.vectors import item, pairs, values
 from chain.pallets.system import Number
+from chain.runtime.call import CALLS
 from chain.runtime.dispatch import DispatchResult, dispatch
 from chain.runtime.origin import signed
 from chain.runtime.state import DictBackend, State
@@ -90,9 +91,17 @@ def permit(s: State, *uids: int) -> None:
 
 
 def run(s: State, uid: int, name: str, *args: Any) -> DispatchResult:
-    """Dispatch a SubtensorModule call signed by a uid's hotkey."""
+    """Dispatch a SubtensorModule call signed by a uid's hotkey, without the runtime's guards.
+
+    They would answer first to much of what the calls themselves check.
+    """
     before = s.changes()
-    result = dispatch(s, RUNTIME.call("SubtensorModule", name, *args), signed(hotkey(uid)))
+    call = RUNTIME.call("SubtensorModule", name, *args)
+    guards, CALLS.guards = CALLS.guards, ()
+    try:
+        result = dispatch(s, call, signed(hotkey(uid)))
+    finally:
+        CALLS.guards = guards
     if result.error is not None:
         assert s.changes() == before
     return result

@@ -8,7 +8,7 @@ Upstream: pallets/subtensor/src/staking/remove_stake.rs, coinbase/root.rs
 
 from __future__ import annotations
 
-from chain.pallets import swap
+from chain.pallets import commitments_store, swap
 from chain.pallets.subtensor.accounts import compute_subnet_account, is_subnet
 from chain.pallets.subtensor.alpha import get_alpha_issuance
 from chain.pallets.subtensor.errors import Error
@@ -65,6 +65,7 @@ def do_dissolve_network(s: State, netuid: NetUid) -> None:
     forget_root_dividends(s, netuid)
     _pay_out(s, netuid)
     swap.clear_protocol_liquidity(s, netuid)
+    commitments_store.purge_netuid(s, netuid)
     remove_network(s, netuid)
     s.emit(NetworkRemoved(netuid))
 
