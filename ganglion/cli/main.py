@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 OWN = {
     "wallet": "create, restore, list and show wallets",
@@ -82,11 +83,11 @@ def version() -> str:
 
 
 def _is_here(name: str) -> bool:
-    package = MOUNTED[name][0]
-    try:
-        return find_spec(package) is not None
-    except ModuleNotFoundError:
-        return False
+    """Whether the command's module is installed, looked up without importing anything."""
+    package, *rest = MOUNTED[name][0].split(".")
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    return any(Path(folder, *rest).with_suffix(".py").exists() for folder in folders or ())
 
 
 def _run_mounted(name: str, argv: list[str]) -> int:
