@@ -16,8 +16,8 @@ from benchmark import Row, median_ms, run
 from chain.blocks import Header, extrinsics_root
 from chain.store.chain import ChainStore
 from chain.store.kv import Column
-from chain.trie.proof import verify
 from chain.trie.ordered import ordered_root
+from chain.trie.proof import verify
 from chain.trie.trie import Trie
 from ganglion.scale import compact_encode
 

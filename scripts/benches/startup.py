@@ -1,0 +1,134 @@
+"""How soon a fresh dev chain is usable, and how much memory it takes. Peer: Anvil, from npm.
+
+"first answer" is from process start to the first JSON-RPC reply; "block 1" to the first block;
+memory is the resident set after that.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark import Row, run
+
+from localnet.plan import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+ANVIL = ROOT / ".cache/anvil"
+ANVIL_PACKAGES = ("@foundry-rs/anvil", "@foundry-rs/anvil-linux-amd64")
+
+
+def call(port: int, method: str, *params: object) -> object:
+    """One JSON-RPC call; OSError while nobody listens."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}", body, headers)
+    with urllib.request.urlopen(request, timeout=2) as reply:
+        return json.load(reply)["result"]
+
+
+def until(check: Callable[[], bool], limit: float = 30.0) -> float:
+    """Wait, polling every 2 ms, until `check` holds; the moment it did."""
+    deadline = time.perf_counter() + limit
+    while True:
+        try:
+            if check():
+                return time.perf_counter()
+        except OSError:
+            pass
+        if time.perf_counter() > deadline:
+            raise TimeoutError("it did not come up")
+        time.sleep(0.002)
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def measure(command: list[str], port: int, alive: str, number: str) -> tuple[float, float, float]:
+    """Seconds to the first answer and to block 1, and megabytes."""
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
+        try:
+            first = until(lambda: call(port, alive) is not None)
+            block = until(lambda: height(port, number) >= 1)
+            return first - start, block - start, resident_mb(child.pid)
+        finally:
+            child.kill()
+            child.wait()
+
+
+def height(port: int, method: str) -> int:
+    """The best block's number on either kind of node."""
+    found = call(port, method)
+    return int(str(found["number"] if isinstance(found, dict) else found), 16)
+
+
+def ours() -> tuple[float, float, float]:
+    """A dev node with 250 ms blocks."""
+    port = free_port()
+    command = [sys.executable, "-m", "chain", "--dev", "--tmp", "--rpc-port", str(port)]
+    command += ["--sealing", "250"]
+    return measure(command, port, "system_health", "chain_getHeader")
+
+
+def anvil_binary() -> Path | None:
+    """Anvil, installed once; None when npm cannot get it."""
+    binary = ANVIL / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+    if not binary.exists():
+        ANVIL.mkdir(parents=True, exist_ok=True)
+        (ANVIL / "package.json").write_text('{"private": true}')
+        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", *ANVIL_PACKAGES]
+        subprocess.run(npm, cwd=ANVIL, check=False, stdout=subprocess.DEVNULL)
+    return binary if binary.exists() else None
+
+
+def anvil(binary: Path) -> tuple[float, float, float]:
+    """Anvil with one-second blocks, the shortest it offers."""
+    port = free_port()
+    command = [str(binary), "--port", str(port), "--block-time", "1"]
+    return measure(command, port, "eth_chainId", "eth_blockNumber")
+
+
+def rows(quick: bool) -> list[Row]:
+    """Medians of several starts."""
+    times = 3 if quick else 9
+    out = [_row("dev node", [ours() for _ in range(times)], 1.0, 1.5, 150.0)]
+    binary = anvil_binary()
+    if binary is not None:
+        out.append(_row("Anvil (peer)", [anvil(binary) for _ in range(times)], None, None, None))
+    return out
+
+
+def _row(
+    name: str,
+    found: list[tuple[float, float, float]],
+    first: float | None,
+    block: float | None,
+    memory: float | None,
+) -> Row:
+    middle = [statistics.median(column) for column in zip(*found, strict=True)]
+    return {
+        "what": name,
+        "first answer, s": round(middle[0], 3),
+        "goal, s": first,
+        "block 1, s": round(middle[1], 3),
+        "goal for it, s": block,
+        "memory, MB": round(middle[2], 1),
+        "goal, MB": memory,
+    }
+
+
+run("startup", "A fresh dev chain from nothing; medians of several starts.", rows)
