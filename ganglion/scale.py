@@ -48,6 +48,7 @@ from ganglion.scale_base import Codec as Codec
 from ganglion.scale_base import DecodeError as DecodeError
 from ganglion.scale_base import compact_encode as compact_encode
 from ganglion.scale_base import compact_read as compact_read
+from ganglion.scale_base import record as record
 from ganglion.scale_composite import (
     array_codec,
     enumeration_codec,
@@ -182,7 +183,7 @@ def variant(index: int, name: str | None = None) -> Callable[[C], C]:
     """
 
     def mark(cls: C) -> C:
-        made: Any = dataclass(frozen=True, slots=True)(cls)
+        made: Any = record(cls)
         parent: Any = cls.__mro__[1]
         table = parent.__dict__.get("VARIANTS")
         if table is None:

@@ -99,9 +99,13 @@ class _Writer:
 
     def pallet(self, pallet: Pallet, version: int) -> bytes:
         """PalletMetadata of one pallet."""
-        entries = [self._entry(item) for item in pallet.items.values()]
+        told = pallet.docs()
+        entries = [self._entry(item, told) for item in pallet.items.values()]
         constants = [
-            text(c.name) + self.registry.ref(c.type) + _bytes(c.codec.encode(c.value)) + docs(c.doc)
+            text(c.name)
+            + self.registry.ref(c.type)
+            + _bytes(c.codec.encode(c.value))
+            + docs(told.get(c.name, ""))
             for c in pallet.constants.values()
         ]
         return (
@@ -118,7 +122,7 @@ class _Writer:
     def _type_option(self, number: int | None) -> bytes:
         return option(None if number is None else compact_encode(number))
 
-    def _entry(self, item: Item) -> bytes:
+    def _entry(self, item: Item, told: dict[str, str]) -> bytes:
         ref = self.registry.ref
         if item.hashers:
             hashers = vec([bytes((h.index,)) for h in item.hashers])
@@ -129,7 +133,7 @@ class _Writer:
             kind = b"\0" + ref(item.value_type)
         default = b"\0" if item.optional else item.codec.encode(item.default)
         modifier = b"\0" if item.optional else b"\1"
-        return text(item.name) + modifier + kind + _bytes(default) + docs(item.doc)
+        return text(item.name) + modifier + kind + _bytes(default) + docs(told.get(item.name, ""))
 
     # -- extrinsic --------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from chain.runtime.call import READ_WEIGHT, WRITE_WEIGHT, DispatchClass, Dispatc
 from chain.runtime.errors import BadOrigin, Errors, ModuleError
 from chain.runtime.origin import Admit, Origin
 from chain.runtime.storage import Item, Map, Value, seal_item
-from ganglion.scale import Codec, codec
+from ganglion.scale import Codec, codec, record
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -42,11 +42,10 @@ PaysOf = Callable[..., Pays]
 class Constant(Generic[T]):
     """`ExistentialDeposit: Constant[Rao] = constant(Rao(500))`; read it by `.value`."""
 
-    __slots__ = ("codec", "doc", "name", "type", "value")
+    __slots__ = ("codec", "name", "type", "value")
 
     name: str
     type: Any
-    doc: str
     codec: Codec[Any]
 
     def __init__(self, value: T) -> None:
@@ -124,7 +123,7 @@ def event(index: int) -> Callable[[C], C]:
     """Make a class event `index`: a frozen dataclass; fields named `_0`, `_1` are positional."""
 
     def mark(cls: C) -> C:
-        made: Any = dataclass(frozen=True, slots=True)(cls)
+        made: Any = record(cls)
         made.__scale_event__ = index
         return made  # type: ignore[no-any-return]
 
@@ -198,6 +197,14 @@ class Pallet:
         for made in self.events.values():
             made.__pallet_index__ = index  # type: ignore[attr-defined]
 
+    def docs(self) -> dict[str, str]:
+        """Documentation of storage items and constants by name; read from the sources."""
+        out: dict[str, str] = {}
+        for module in self.modules:
+            found = _attribute_docs(inspect.getsource(sys.modules[module]))
+            out |= {name.rstrip("_"): doc for name, doc in found.items()}
+        return out
+
     def call_named(self, name: str) -> Call:
         """The call of that name; KeyError when there is none."""
         for entry in self.calls.values():
@@ -219,7 +226,6 @@ def _put(table: dict[int, Any], index: int, entry: Any, what: str) -> None:
 def _collect(pallet: Pallet, module: Any) -> None:
     hints = get_type_hints(module, include_extras=True)
     declared = vars(module).get("__annotations__", {})
-    docs = _attribute_docs(inspect.getsource(module))
     for name, tp in hints.items():
         if name not in declared:
             continue
@@ -227,19 +233,16 @@ def _collect(pallet: Pallet, module: Any) -> None:
         if kind in (Value, Map):
             item = getattr(module, name)
             seal_item(item, pallet.name, name.rstrip("_"), tp)
-            item.doc = docs.get(name, "")
             pallet.items[item.name] = item
         elif kind is Constant:
-            _seal_constant(pallet, name, getattr(module, name), get_args(tp)[0], docs)
+            _seal_constant(pallet, name, getattr(module, name), get_args(tp)[0])
     for name, obj in list(vars(module).items()):
         if getattr(obj, "__module__", None) == module.__name__:
             _collect_object(pallet, name, obj)
 
 
-def _seal_constant(
-    pallet: Pallet, name: str, entry: Constant[Any], tp: Any, docs: dict[str, str]
-) -> None:
-    entry.name, entry.type, entry.doc = name.rstrip("_"), tp, docs.get(name, "")
+def _seal_constant(pallet: Pallet, name: str, entry: Constant[Any], tp: Any) -> None:
+    entry.name, entry.type = name.rstrip("_"), tp
     entry.codec = codec(tp)
     entry.codec.encode(entry.value)
     pallet.constants[entry.name] = entry

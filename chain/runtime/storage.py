@@ -39,7 +39,6 @@ class Item:
         "absent_value",
         "codec",
         "default",
-        "doc",
         "hashers",
         "key_codecs",
         "key_types",
@@ -52,7 +51,6 @@ class Item:
 
     pallet: str
     name: str
-    doc: str
     prefix: bytes
     codec: Codec[Any]
     optional: bool
@@ -63,7 +61,6 @@ class Item:
 
     def __init__(self, default: Any = None) -> None:
         self.default = default
-        self.doc = ""
 
     def bind(self, pallet: str, name: str, args: tuple[Any, ...]) -> None:
         """Work out prefix, hashers and codecs; a default of the wrong type fails here."""
