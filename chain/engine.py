@@ -68,7 +68,6 @@ class Engine:
         self._best_state: State | None = None
         self._best_hash = Hash(b"")
         self._pool_state: State | None = None
-        self._pool_hash = Hash(b"")
         self._states: OrderedDict[Hash, State] = OrderedDict()
 
     # -- time and state ---------------------------------------------------------------------
@@ -88,6 +87,7 @@ class Engine:
         best = self.store.best()[0]
         if self._best_state is None or self._best_hash != best:
             self._best_state, self._best_hash = State(self.store.state_at(best)), best
+            self._pool_state = None
         return self._best_state
 
     def state_at(self, block_hash: Hash | None) -> State:
@@ -126,9 +126,10 @@ class Engine:
 
     def _validate(self, raw: bytes) -> Validity:
         """As for the next block, in which the best block's hash is known to the runtime."""
-        best, number = self.store.best()
-        if self._pool_state is None or self._pool_hash != best:
-            self._pool_state, self._pool_hash = self.best_state().child(), best
+        state = self.best_state()
+        if self._pool_state is None:
+            best, number = self.store.best()
+            self._pool_state = state.child()
             self._pool_state[BlockHash, BlockNumber(number)] = best
         return self.executive.validate_transaction(self._pool_state, raw)
 
@@ -194,6 +195,7 @@ class Engine:
         state.absorb(child)
         state.backend = self.store.state_at(block)
         self._best_hash = block
+        self._pool_state = None
 
     def seal(self, *, wait: bool, budget_s: float, lag: int | None) -> Header | None:
         """Make a block if it is our turn, then finalise what lies `lag` below (None: nothing)."""
@@ -276,6 +278,7 @@ class Engine:
         self.store.rewind(block)
         self.pool.clear()
         self._states.clear()
+        self._best_state = None
         self._change.best = self._header(block)
 
     def set_best(self, block: Hash) -> None:
