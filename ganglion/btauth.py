@@ -204,7 +204,9 @@ class Verifier:
         payload = build_payload(
             caller.crypto, method, target, body, caller.nonce, caller.hotkey, given.receiver
         )
-        if not keys.verify(given.public_key, payload, given.signature, caller.crypto):
+        # Anybody can sign for the all-zero key, which owns a neuron on many a test network.
+        forged = not any(given.public_key)
+        if forged or not keys.verify(given.public_key, payload, given.signature, caller.crypto):
             raise BadSignature("the signature is not the sender's over this request")
         if not self.store.remember(caller.hotkey, caller.nonce, now):
             raise ReplayedRequest("this request was accepted before: sign a new nonce")

@@ -159,7 +159,11 @@ _ED25519_HDKD = b"\x2cEd25519HDKD"  # the SCALE form of the text
 def verify(
     public_key: bytes, message: bytes, signature: bytes, crypto: CryptoType = CryptoType.SR25519
 ) -> bool:
-    """True if the signature is valid; malformed keys and signatures are simply not."""
+    """True if the signature is valid; malformed keys and signatures are simply not.
+
+    The all-zero sr25519 key (the default account) accepts signatures that anybody can make, as
+    in Substrate: who asks for an identity must refuse that key himself.
+    """
     if len(public_key) != 32 or len(signature) != SIGNATURE_SIZE:
         return False
     if crypto is CryptoType.ED25519:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganglion import btauth
+from ganglion import btauth, ss58
 from ganglion.btauth import (
     AuthError,
     BadSignature,
@@ -159,6 +159,16 @@ def test_tampered_nonce() -> None:
 def test_no_other_scheme_is_tried() -> None:
     headers = signed(ALICE_ED)
     del headers[btauth.HEADER_CRYPTO]
+    with pytest.raises(BadSignature):
+        check(headers)
+
+
+def test_the_zero_key_is_nobody() -> None:
+    """schnorrkel verifies this signature: everyone knows the secret of the zero key."""
+    headers = signed() | {
+        btauth.HEADER_HOTKEY: ss58.encode(bytes(32)),
+        btauth.HEADER_SIGNATURE: "00" * 63 + "80",
+    }
     with pytest.raises(BadSignature):
         check(headers)
 

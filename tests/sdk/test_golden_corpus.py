@@ -22,6 +22,7 @@ from ganglion.metadata_types import MAGIC, Metadata14, Metadata15
 from ganglion.registry import Registry
 from ganglion.runtime import Runtime
 from ganglion.scale import DecodeError, codec, compact_encode
+from ganglion.subnet_views import axon_of, metagraph_of, neuron_of, subnet_of
 
 
 def raw(text: str) -> bytes:
@@ -204,6 +205,45 @@ def test_runtime_calls(runtime: Runtime, golden: Any) -> None:
         assert runtime.encode_api(api, method, *case["params"]) == raw(case["encoded_params_hex"])
         value = runtime.decode_api(api, method, raw(case["raw_hex"]))
         assert plain(value) == upstream(case["decoded"])
+
+
+def test_neurons_of_a_recorded_subnet(runtime: Runtime, golden: Any) -> None:
+    case = golden["runtime_calls"][0]
+    assert case["method"] == "get_neurons_lite"
+    value = runtime.decode_api(case["api"], case["method"], raw(case["raw_hex"]))
+    [neuron] = [neuron_of(n) for n in value]
+    assert (neuron.uid, neuron.stake, neuron.axon.is_serving) == (0, 10**9, False)
+    assert neuron.hotkey == case["decoded"][0]["hotkey"]
+
+
+def test_the_declared_structs_have_the_fields_that_views_read(runtime: Runtime) -> None:
+    """Subnets and metagraphs are built from default values of the recorded types."""
+
+    def empty(type_id: int) -> Any:
+        made = runtime.registry.codec(type_id)
+        return made.decode(_zeros(runtime, type_id))
+
+    dynamic = runtime.api("SubnetInfoRuntimeApi", "get_dynamic_info").output
+    subnet = subnet_of(empty(_some(runtime, dynamic)))
+    assert (subnet.netuid, subnet.name, subnet.price) == (0, "", 1.0)
+    graph = runtime.api("SubnetInfoRuntimeApi", "get_metagraph").output
+    assert len(metagraph_of(empty(_some(runtime, graph)))) == 0
+    with pytest.raises(DecodeError, match="subnet has no field 'netuid'"):
+        subnet_of({})
+    axon = {"block": 1, "version": 1, "ip": 2130706433, "port": 80, "ip_type": 4, "protocol": 4}
+    assert axon_of(axon).host == "127.0.0.1"
+    assert axon_of(axon | {"ip": 1, "ip_type": 6}).host == "::1"
+    assert axon_of(axon | {"ip": 2**128 - 1}).host.startswith("ffff:")
+
+
+def _some(runtime: Runtime, option: int) -> int:
+    return runtime.registry.variants(option)[1].fields[0].type
+
+
+def _zeros(runtime: Runtime, type_id: int) -> bytes:
+    """Zero bytes of the right length: empty lists, None, zero."""
+    made = runtime.registry.codec(type_id)
+    return bytes(made.read(bytes(5_000), 0)[1])
 
 
 def test_constants(runtime: Runtime, golden: Any) -> None:

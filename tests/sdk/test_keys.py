@@ -124,6 +124,22 @@ def test_verify_never_raises(key: bytes, signature: bytes, crypto: CryptoType) -
     assert not verify(key, b"x", signature, crypto)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64), st.booleans())
+def test_verify_never_raises_on_the_right_lengths(
+    key: bytes, signature: bytes, known: bool
+) -> None:
+    key = dev_key("Alice").public_key if known or not any(key) else key
+    for crypto in CryptoType:
+        assert not verify(key, b"x", signature, crypto)
+        assert not verify(key, b"x", signature[:63] + b"\x80", crypto)
+
+
+def test_anybody_can_sign_for_the_zero_key() -> None:
+    """As in Substrate, whose CheckNonZeroSender exists for this; signed requests refuse it too."""
+    assert verify(bytes(32), b"anything", bytes(63) + b"\x80")
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_a_key_or_a_clear_refusal(uri: str) -> None:
