@@ -13,6 +13,7 @@ from network_lab import (
     issuance,
     key,
     lab,
+    ok,
     put,
     run,
     step,
@@ -24,7 +25,7 @@ from chain.pallets.system import Number
 from ganglion.hashing import blake2_256
 
 PEOPLE = (OWNER, ALICE, BOB)
-HOTKEYS = tuple(key(50 + n) for n in range(5))
+HOTKEYS = tuple(key(n) for n in (50, 51, 52, 60, 61, 62))
 who = st.sampled_from(PEOPLE)
 hot = st.sampled_from(HOTKEYS)
 net = st.sampled_from((0, 1, 2, 3))
@@ -70,21 +71,37 @@ def calls_of(table, caller):
     )
 
 
-any_call = st.one_of(
-    calls_of(CALLS, who),
-    calls_of(CALLS, who),
-    calls_of(CALLS, who),
-    calls_of(SERVING, hot),
+any_step = st.one_of(
+    *[calls_of(CALLS, who)] * 9,
+    *[calls_of(SERVING, hot)] * 2,
     calls_of(DISSOLVE, st.just(SUDO)),
+    *[st.integers(1, 60)] * 2,
 )
-steps = st.lists(any_call | st.integers(1, 60), max_size=25)
+steps = st.lists(any_step, min_size=5, max_size=30)
+
+
+def busy():
+    """Two started subnets with four neurons each, cheap subnets, no limit on swaps."""
+    s = lab()
+    put(s, "TxRateLimit", 0)
+    put(s, "NetworkMinLockCost", 10 * TAO)
+    put(s, "NetworkLastLockCost", 10 * TAO)
+    put(s, "MaxRegistrationsPerBlock", 0, 9)
+    put(s, "TargetRegistrationsPerInterval", 0, 9)
+    for netuid, owner in ((1, OWNER), (2, ALICE)):
+        ok(s, owner, "register_network", HOTKEYS[netuid])
+        ok(s, owner, "start_call", netuid)
+        put(s, "SubnetEmissionEnabled", netuid, True)
+        for place, person in enumerate(PEOPLE):
+            ok(s, person, "burned_register", netuid, key(60 + place))
+            ok(s, person, "add_stake", key(60 + place), netuid, 5 * TAO)
+    return s
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(steps)
 def test_calls_succeed_or_leave_everything_alone(plan):
-    s = lab()
-    put(s, "TxRateLimit", 0)
+    s = busy()
     for each in plan:
         if isinstance(each, int):
             at(s, s[Number] + each - 1)
