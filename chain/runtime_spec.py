@@ -6,6 +6,7 @@ from chain import extensions as ext
 from chain.apis_core import CORE_APIS
 from chain.apis_host import host_apis
 from chain.pallets import (
+    admin_utils,
     alpha_assets,
     aura,
     balances,
@@ -62,6 +63,7 @@ def make_runtime() -> Runtime:
             15: scheduler.pallet,
             16: proxy.pallet,
             18: commitments.pallet,
+            19: admin_utils.pallet,
             20: safe_mode.pallet,
             26: drand.pallet,
             28: swap.pallet,

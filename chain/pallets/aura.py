@@ -8,8 +8,8 @@ from chain.runtime.errors import CallError, ensure
 from chain.runtime.pallet import Constant, Pallet, constant, on_initialize
 from chain.runtime.state import State
 from chain.runtime.storage import Value, storage
-from chain.runtime.types import PreRuntime
-from ganglion.scale import Fixed, u64
+from chain.runtime.types import Consensus, PreRuntime
+from ganglion.scale import Fixed, codec, u64
 from ganglion.units import AccountId, BlockNumber
 
 AuraId = Annotated[bytes, Fixed(32)]
@@ -54,6 +54,14 @@ def on_timestamp_set(s: State, now: int) -> None:
         now // SlotDuration.value == s[CurrentSlot],
         BadSlot("Timestamp slot must match `CurrentSlot`"),
     )
+
+
+def change_authorities(s: State, new: tuple[bytes, ...]) -> None:
+    """Replace the authors, from the next block on; an empty list changes nothing."""
+    if not new:
+        return
+    s[Authorities] = new
+    s.logs.append(Consensus(AURA, b"\1" + codec(tuple[AuraId, ...]).encode(new)))
 
 
 def author(s: State) -> AccountId | None:
