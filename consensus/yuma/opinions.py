@@ -62,23 +62,40 @@ def read_opinions(subnet: SubnetEpoch, who: Standing) -> Opinions:
 
 def scatter(rows: Sequence[bytes], n: int) -> Dense:
     """Stored rows as a dense array of n columns; entries beyond are left out."""
-    pairs = view_row(b"".join(map(checked, rows)))
+    dense = Dense(
+        values=np.zeros((len(rows), n), dtype=np.uint16),
+        present=np.zeros((len(rows), n), dtype=np.bool_),
+        unsorted={},
+    )
+    rest = _place_full_rows(dense, rows)
+    pairs = view_row(b"".join(checked(rows[k]) for k in rest))
     column, value = pairs[:, 0].astype(np.intp), pairs[:, 1]
-    line = np.repeat(np.arange(len(rows)), [len(row) // 4 for row in rows])
+    line = np.repeat(np.array(rest, dtype=np.intp), [len(rows[k]) // 4 for k in rest])
     place = (line << 16) + column
-    unsorted = {} if (place[1:] > place[:-1]).all() else _unsorted(rows)
+    if not (place[1:] > place[:-1]).all():
+        dense.unsorted = _unsorted(rows)
     place = line * n + column
     if (column >= n).any():
         inside = column < n
         place, value = place[inside], value[inside]
-    dense = Dense(
-        values=np.zeros((len(rows), n), dtype=np.uint16),
-        present=np.zeros((len(rows), n), dtype=np.bool_),
-        unsorted=unsorted,
-    )
     dense.values.ravel()[place] = value
     dense.present.ravel()[place] = True
     return dense
+
+
+def _place_full_rows(dense: Dense, rows: Sequence[bytes]) -> list[int]:
+    """Fill in the rows that name every uid in order, with one copy; returns the others."""
+    n = dense.values.shape[1]
+    full = [k for k, row in enumerate(rows) if len(row) == 4 * n]
+    if not full or n == 0:
+        return list(range(len(rows)))
+    pairs = view_row(b"".join(rows[k] for k in full)).reshape(len(full), n, 2)
+    in_order = (pairs[:, :, 0] == np.arange(n, dtype=np.uint16)).all(axis=1)
+    placed = np.array(full)[in_order]
+    dense.values[placed] = pairs[in_order, :, 1]
+    dense.present[placed] = True
+    done = set(placed.tolist())
+    return [k for k in range(len(rows)) if k not in done]
 
 
 def _unsorted(rows: Sequence[bytes]) -> dict[int, U16s]:
@@ -145,22 +162,18 @@ def stored_rows(
     values: U16s, present: Bools, order: dict[int, U16s], wanted: Sequence[bool]
 ) -> list[bytes]:
     """Each row as stored, ascending except where `order` gives uids; `EMPTY` if not wanted."""
-    line, column = np.nonzero(present)
-    pairs = np.empty((len(line), 2), dtype="<u2")
-    pairs[:, 0] = column
-    pairs[:, 1] = values[line, column]
-    raw, counts, at = pairs.tobytes(), np.count_nonzero(present, axis=1).tolist(), 0
+    n = present.shape[1]
+    pairs = np.empty((*present.shape, 2), dtype="<u2")
+    pairs[:, :, 0] = np.arange(n)
+    pairs[:, :, 1] = values
+    full: Bools = np.logical_and.reduce(present, axis=1)
     result = []
-    for k, count in enumerate(counts):
-        end = at + 4 * count
-        row = raw[at:end]
-        at = end
-        if not wanted[k]:
+    for k, is_wanted in enumerate(wanted):
+        if not is_wanted:
             result.append(EMPTY)
-            continue
-        if k in order:
-            uids = order[k][order[k] < present.shape[1]]
-            uids = uids[present[k, uids]]
-            row = np.stack([uids, values[k, uids]], axis=1).astype("<u2").tobytes()
-        result.append(row)
+        elif k in order:
+            uids = order[k][order[k] < n]
+            result.append(pairs[k, uids[present[k, uids]]].tobytes())
+        else:
+            result.append((pairs[k] if full[k] else pairs[k, present[k]]).tobytes())
     return result
