@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,8 +23,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.delenv("GANGLION_URL", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
 
     def go(*argv: str, stdin: str = "") -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
@@ -165,51 +165,50 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevNode]:
         yield found
 
 
-def shown(node: DevNode, *argv: str) -> Any:
-    """The JSON a command prints, run as a program."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ganglion.cli", *argv, "--url", node.url, "--json"],
-        cwd=ROOT,
-        env=os.environ | {"HOME": str(ROOT / ".cache")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture
+def shown(node: DevNode, run: Run) -> Callable[..., Any]:
+    """The JSON value that a command prints."""
+
+    def go(*argv: str) -> Any:
+        code, out, err = run(*argv, "--url", node.url, "--json")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    return go
 
 
 @pytest.mark.localnet
-def test_against_a_node(node: DevNode, tmp_path: Path) -> None:
+def test_against_a_node(shown: Callable[..., Any], tmp_path: Path) -> None:
     wallet = Wallet.named("mine", tmp_path)
     wallet.save_coldkey(BOB, password=None)
     signer = ("-s", "mine", "--wallet-root", str(tmp_path))
-    sent = shown(node, "tx", "transfer", "//Charlie", "1.25", *signer)
+    sent = shown("tx", "transfer", "//Charlie", "1.25", *signer)
     assert "Balances.Transfer" in sent["events"]
-    there = shown(node, "query", "account", "mine", "--wallet-root", str(tmp_path))
+    there = shown("query", "account", "mine", "--wallet-root", str(tmp_path))
     assert there["nonce"] == 1
-    block = shown(node, "query", "block", sent["block_hash"])
+    block = shown("query", "block", sent["block_hash"])
     assert block["calls"][-1]["args"]["value"] == 1_250_000_000
-    events = shown(node, "query", "events", "--at", sent["block_hash"])
+    events = shown("query", "events", "--at", sent["block_hash"])
     assert {"Balances.Transfer"} <= {e["event"] for e in events}
-    dry = shown(node, "tx", "transfer", "//Charlie", "1", "--dry-run", *signer)
+    dry = shown("tx", "transfer", "//Charlie", "1", "--dry-run", *signer)
     assert dry["data"].startswith("0x0503")
-    assert shown(node, "query", "account", "//Bob")["nonce"] == 1
-    sudo = shown(node, "tx", "call", "System", "remark", "remark=hi", "--sudo", "-s", "//Alice")
+    assert shown("query", "account", "//Bob")["nonce"] == 1
+    sudo = shown("tx", "call", "System", "remark", "remark=hi", "--sudo", "-s", "//Alice")
     assert "Sudo.Sudid" in sudo["events"]
 
 
 @pytest.mark.localnet
-def test_reading_a_node(node: DevNode) -> None:
-    assert shown(node, "query", "constant", "Balances", "ExistentialDeposit") == 500
-    assert shown(node, "query", "storage", "System", "Account", ALICE.address)["providers"] == 1
-    assert len(shown(node, "query", "map", "System", "Account", "--limit", "3")) == 3
-    assert "System" in shown(node, "query", "pallets")
-    one = shown(node, "query", "pallets", "Balances")
+def test_reading_a_node(shown: Callable[..., Any]) -> None:
+    assert shown("query", "constant", "Balances", "ExistentialDeposit") == 500
+    assert shown("query", "storage", "System", "Account", ALICE.address)["providers"] == 1
+    assert len(shown("query", "map", "System", "Account", "--limit", "3")) == 3
+    assert "System" in shown("query", "pallets")
+    one = shown("query", "pallets", "Balances")
     assert one["calls"]["transfer_keep_alive"] == "dest, value"
-    found = shown(node, "explain-error", "5", "2")
+    found = shown("explain-error", "5", "2")
     assert found["name"] == "InsufficientBalance"
-    assert shown(node, "explain-error", "NotEnoughStake")["pallet"] == "SubtensorModule"
-    assert shown(node, "query", "api", "AccountNonceApi", "account_nonce", BOB.address) >= 0
+    assert shown("explain-error", "NotEnoughStake")["pallet"] == "SubtensorModule"
+    assert shown("query", "api", "AccountNonceApi", "account_nonce", BOB.address) >= 0
 
 
 @pytest.mark.localnet
