@@ -6,6 +6,7 @@ one and are looked up by name when called, each a module with `run(argv)`.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -33,7 +34,13 @@ MOUNTED = {
 
 def run(argv: Sequence[str] | None = None) -> None:
     """The console script: run the command line and exit with its code."""
-    sys.exit(main(sys.argv[1:] if argv is None else list(argv)))
+    try:
+        code = main(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
 
 
 def main(argv: list[str]) -> int:

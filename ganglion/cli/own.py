@@ -32,8 +32,6 @@ def run_own(name: str, argv: list[str]) -> int:
         return _say(_one_line(e.format_message()), 2)
     except (GanglionError, DecodeError) as e:
         return _say(_one_line(str(e)), 1)
-    except BrokenPipeError:
-        return 1
     return code if isinstance(code, int) else 0
 
 

@@ -151,6 +151,16 @@ def test_starting_is_light() -> None:
     assert done.stdout.rstrip().endswith("[]")
 
 
+def test_a_reader_that_leaves_is_no_fault() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m ganglion.cli --help | true"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_mounted_commands_are_found_by_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MOUNTED, "ghost", ("no.such.module", "nothing"))
     code, out, err = run("ghost")
