@@ -6,11 +6,17 @@ Upstream: pallets/subtensor/src/coinbase/block_step.rs
 from __future__ import annotations
 
 from chain.pallets.subtensor.children import apply_pending_children
-from chain.pallets.subtensor.coinbase import run_coinbase, update_prices
+from chain.pallets.subtensor.coinbase import (
+    get_deferred_epochs,
+    get_user_subnets,
+    run_coinbase,
+    update_prices,
+)
 from chain.pallets.subtensor.emission import mint_block_emission
 from chain.pallets.subtensor.hotkey_swap import forget_old_swaps
 from chain.pallets.subtensor.registration import update_registration_prices
 from chain.pallets.subtensor.root_claim import run_automatic_claims
+from chain.pallets.subtensor.timelocked import reveal_timelocked
 from chain.pallets.system import ParentHash
 from chain.runtime.pallet import on_initialize
 from chain.runtime.state import State
@@ -23,6 +29,8 @@ def block_step(s: State, now: BlockNumber) -> None:
     forget_old_swaps(s)
     update_registration_prices(s)
     credit = mint_block_emission(s)
+    deferred = get_deferred_epochs(s)
+    reveal_timelocked(s, (n for n in get_user_subnets(s) if n not in deferred))
     run_coinbase(s, credit)
     update_prices(s)
     apply_pending_children(s)

@@ -56,13 +56,14 @@ def get_deferred_epochs(s: State) -> list[NetUid]:
     now = block_number(s)
     due = (
         (netuid, is_consistent(s, netuid))
-        for netuid in _user_subnets(s)
+        for netuid in get_user_subnets(s)
         if get_clock(s, netuid).is_due(now)
     )
     return [NetUid(netuid) for netuid in deferred(due, s[MaxEpochsPerBlock])]
 
 
-def _user_subnets(s: State) -> list[NetUid]:
+def get_user_subnets(s: State) -> list[NetUid]:
+    """All subnets but root, in storage order."""
     return [netuid for netuid in get_netuids(s) if netuid != ROOT_NETUID]
 
 
@@ -70,7 +71,7 @@ def drain_due_epochs(s: State) -> list[DueEpoch]:
     """Move every subnet's clock by one block, and take what the due epochs share out."""
     now, cap = block_number(s), s[MaxEpochsPerBlock]
     due: list[DueEpoch] = []
-    for netuid in _user_subnets(s):
+    for netuid in get_user_subnets(s):
         before = get_clock(s, netuid)
         outcome, after = step(
             before, now, has_room=len(due) < cap, is_consistent=is_consistent(s, netuid)

@@ -43,6 +43,7 @@ from chain.pallets.subtensor import (
     storage_stake,
     subnets,
     tempo_control,
+    timelocked,
     weights,
 )
 from chain.runtime.pallet import Pallet
@@ -70,6 +71,7 @@ MODULES = (
     storage_collateral,
     weights,
     commit_reveal,
+    timelocked,
     registration,
     root_registration,
     subnets,
