@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from chain.replay import coinbase
+from chain.replay import coinbase, market
 from consensus.replay import KINDS as PURE_KINDS
 from consensus.replay import Case, Check, Difference, Engine, integers, kind_of
 
 __all__ = ["KINDS", "replay"]
 
-KINDS: Mapping[str, Check] = {**PURE_KINDS, **coinbase.KINDS}
+KINDS: Mapping[str, Check] = {**PURE_KINDS, **coinbase.KINDS, **market.KINDS}
 """Checkers by kind; where both know a kind, the pallets decide."""
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from consensus.replay import coinbase, economy, pool, yuma
+from consensus.replay import coinbase, economy, yuma
 from consensus.replay.difference import Case, Difference, Engine, compare, integers
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 
 Check = Callable[[Case, Engine], Iterable[Difference]]
 
-FAMILIES = (yuma, coinbase, economy, pool)
+FAMILIES = (yuma, coinbase, economy)
 
 KINDS: Mapping[str, Check] = {
     kind: check for family in FAMILIES for kind, check in family.KINDS.items()

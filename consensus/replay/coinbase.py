@@ -10,7 +10,7 @@ from consensus.economics.balancer import HALF, Pool, weight_after_injection
 from consensus.economics.children import Stake
 from consensus.economics.dividends import distribution
 from consensus.economics.fixed import Fx64
-from consensus.economics.issuance import block_emission, minted
+from consensus.economics.issuance import block_emission
 from consensus.economics.root_claim import indices
 from consensus.economics.safe_float import ZERO, SafeFloat
 from consensus.economics.share_pool import Membership
@@ -49,22 +49,6 @@ def in_storage_order(subnets: Iterable[Case]) -> list[Case]:
 
 def _rows(table: dict[int, int]) -> Rows:
     return [[key, table[key]] for key in sorted(table)]
-
-
-def _mint(given: Case) -> dict[str, Any]:
-    issuance: Any = given["total_issuance"]
-    emission = block_emission(issuance)
-    currency: int = given.get("balances_issuance", issuance)
-    credit = minted(emission, currency)
-    stored = 10**9 if issuance >= 21 * 10**15 else emission
-    return {
-        "credit": credit,
-        "globals": {
-            "block_emission_storage": stored,
-            "total_issuance": issuance + credit,
-            "total_stake": given.get("total_stake", 0),
-        },
-    }
 
 
 def _candidates(subnets: Iterable[Case]) -> list[Candidate]:
@@ -240,7 +224,6 @@ KINDS: dict[str, Check] = {
     f"coinbase/{kind}": pure(compute)
     for kind, compute in {
         "block_emission": lambda given: {"emission": block_emission(given["issuance"])},
-        "mint": _mint,
         "shares": _shares,
         "terms": _terms,
         "moving_price": _moving_price,

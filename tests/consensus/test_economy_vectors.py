@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consensus.replay import replay
+from chain.replay import replay
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FILES = (
@@ -36,7 +36,7 @@ def test_every_recorded_value_is_reproduced(name: str) -> None:
     found = cases(name)
     assert len(found) >= 60
     for number, case in enumerate(found, 1):
-        assert next(iter(replay(case, "reference")), None) is None, f"{name}:{number}"
+        assert next(iter(replay(case)), None) is None, f"{name}:{number}"
 
 
 def with_one_number_changed(value: Any) -> tuple[Any, bool]:
@@ -65,5 +65,5 @@ def test_a_wrong_number_is_found(name: str) -> None:
         changed, done = with_one_number_changed(case[result])
         if done:
             tried += 1
-            assert list(replay({**case, result: changed}, "reference"))
+            assert list(replay({**case, result: changed}))
     assert tried > 5

@@ -113,7 +113,7 @@ def do_emit(s: State, credit: Rao, trader: Trader) -> None:
         netuid: _get_terms(s, NetUid(netuid), emissions[netuid]) for netuid in sorted(emissions)
     }
     for candidate in candidates:
-        credit = _inject(s, NetUid(candidate.netuid), terms[candidate.netuid], credit, trader)
+        credit = inject(s, NetUid(candidate.netuid), terms[candidate.netuid], credit, trader)
     recycle_credit(s, credit)
     is_selling = is_root_selling(candidates)
     for candidate in candidates:
@@ -129,7 +129,7 @@ def _get_terms(s: State, netuid: NetUid, tao_emission: int) -> Terms:
 # --- TAO into the pool ---------------------------------------------------------------------------
 
 
-def _inject(s: State, netuid: NetUid, terms: Terms, credit: Rao, trader: Trader) -> Rao:
+def inject(s: State, netuid: NetUid, terms: Terms, credit: Rao, trader: Trader) -> Rao:
     """Put TAO and alpha into a subnet's pool; what is left of the credit.
 
     The pool takes its new weights first, then the excess buys, then the reserves grow.
