@@ -77,7 +77,7 @@ class CannotLookup(DispatchError):
     """An address that stands for no account."""
 
 
-@variant(2)
+@variant(2, name="BadOrigin")
 class BadOriginError(DispatchError):
     """Not for this caller."""
 

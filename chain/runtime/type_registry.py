@@ -28,7 +28,7 @@ from ganglion.scale import (
     compact_encode,
     field_types,
 )
-from ganglion.units import AccountId, Hash
+from ganglion.units import I32F32, I64F64, I96F32, U64F64, U96F32, AccountId, Hash
 
 PRIMITIVE = {"bool": 0, "char": 1, "str": 2, "u8": 3, "u16": 4, "u32": 5, "u64": 6, "u128": 7}
 PRIMITIVE |= {"u256": 8, "i8": 9, "i16": 10, "i32": 11, "i64": 12, "i128": 13, "i256": 14}
@@ -37,6 +37,15 @@ PATHS: dict[Any, str] = {
     AccountId: "sp_core::crypto::AccountId32",
     Hash: "primitive_types::H256",
 }
+
+FIXED_POINT: dict[Any, str] = {
+    U64F64: "substrate_fixed::FixedU128",
+    U96F32: "substrate_fixed::FixedU128",
+    I64F64: "substrate_fixed::FixedI128",
+    I96F32: "substrate_fixed::FixedI128",
+    I32F32: "substrate_fixed::FixedI64",
+}
+"""Fixed-point numbers keep upstream's struct: clients read their `bits`."""
 
 Rows = list[tuple[str, int, list[tuple[str, Any]], str]]
 
@@ -112,6 +121,9 @@ class TypeRegistry:
             return self.add(
                 tp, PATHS[tp], lambda: b"\0" + vec([self.field(None, alias_target(tp))])
             )
+        if tp in FIXED_POINT if isinstance(tp, NewType) else False:
+            bits = alias_target(tp)
+            return self.add(tp, FIXED_POINT[tp], lambda: self.composite([("bits", bits)]))
         if isinstance(tp, NewType):
             return self.of(alias_target(tp) or tp.__supertype__)
         origin, args = get_origin(tp), get_args(tp)
