@@ -5,7 +5,7 @@ Upstream: pallets/subtensor/src/coinbase/{run_coinbase,tempo_control}.rs
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -57,15 +57,20 @@ class Step(Enum):
     """Due, but the block has run its fill: tried again in the next one."""
 
 
-def step(clock: Clock, block: int, *, has_room: bool, is_consistent: bool) -> tuple[Step, Clock]:
-    """One block of one subnet's clock. The counter moves before the test."""
+def step(
+    clock: Clock, block: int, *, has_room: bool, is_consistent: Callable[[], bool]
+) -> tuple[Step, Clock]:
+    """One block of one subnet's clock. The counter moves before the test.
+
+    `is_consistent` is asked only when an epoch would run.
+    """
     clock = replace(clock, since_last_step=sat_add_u64(clock.since_last_step, 1))
     if not clock.is_due(block):
         return Step.WAIT, clock
     if not has_room:
         return Step.DEFER, replace(clock, pending_at=block + 1)
     fired = replace(clock, last_epoch=block, pending_at=0, index=sat_add_u64(clock.index, 1))
-    if not is_consistent:
+    if not is_consistent():
         return Step.SKIP, fired
     return Step.RUN, replace(fired, since_last_step=0)
 

@@ -6,6 +6,7 @@ Upstream: pallets/subtensor/src/coinbase/{block_step,run_coinbase}.rs
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from chain.pallets.subtensor.accounts import get_netuids
 from chain.pallets.subtensor.clock import get_clock
@@ -74,7 +75,10 @@ def drain_due_epochs(s: State) -> list[DueEpoch]:
     for netuid in get_user_subnets(s):
         before = get_clock(s, netuid)
         outcome, after = step(
-            before, now, has_room=len(due) < cap, is_consistent=is_consistent(s, netuid)
+            before,
+            now,
+            has_room=len(due) < cap,
+            is_consistent=partial(is_consistent, s, netuid),
         )
         _write_clock(s, netuid, before, after, outcome)
         match outcome:
