@@ -123,8 +123,13 @@ class _Result:
     """Marks an optional error that is encoded as Result<(), E>."""
 
 
+class _SortedMap:
+    """Marks a Vec of pairs that is a BTreeMap, sorted by key; the encoding is the same."""
+
+
 COMPACT = _Compact()
 RESULT = _Result()
+SORTED_MAP = _SortedMap()
 
 Compact = Annotated[T, COMPACT]
 Outcome = Annotated[Union[T, None], RESULT]  # noqa: UP007 - a generic alias needs Union

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NewType, Union, get_args, get_origin
 from ganglion.scale import (
     COMPACT,
     RESULT,
+    SORTED_MAP,
     Array,
     Codec,
     Enumeration,
@@ -180,6 +181,16 @@ class TypeRegistry:
         inner = self.of(item)
         return self.add(("compact", inner), "", lambda: b"\6" + compact_encode(inner))
 
+    def _sorted_map(self, pairs: Any) -> int:
+        key, value = get_args(get_args(pairs)[0])
+        made = ("map", self.of(key), self.of(value))
+        return self.add(
+            made,
+            "BTreeMap",
+            lambda: b"\0" + vec([self.field(None, pairs)]),
+            [("K", key), ("V", value)],
+        )
+
     def _annotated(self, tp: Any, args: tuple[Any, ...]) -> int:
         byte = Annotated[int, Uint(8)]
         # Nested annotations arrive flattened, innermost mark first: the last one is about the rest.
@@ -200,6 +211,8 @@ class TypeRegistry:
                     return self.of(of)
             if mark is COMPACT:
                 return self._compact(inner)
+            if mark is SORTED_MAP:
+                return self._sorted_map(inner)
             if mark is RESULT:
                 return self._result(next(a for a in get_args(inner) if a is not type(None)))
         return self.of(args[0])
