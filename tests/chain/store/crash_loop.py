@@ -63,16 +63,22 @@ def say(word: str, block: bytes) -> None:
 def one_life(path: Path, seed: int, rng: random.Random) -> list[tuple[str, Hash]]:
     """Start a child, kill it at a random moment, return what it said."""
     command = [sys.executable, __file__, "--child", str(path), str(seed)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Unbuffered: what `readline` took beyond a line would be lost to `communicate`.
+    child = subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stderr is not None
+    first = b""
     if rng.random() < 0.8:
-        child.stdout.readline()  # lives past recovery; the others die anywhere in start-up
+        first = child.stdout.readline()  # lives past recovery; others die anywhere in start-up
     time.sleep(rng.random() ** 2 * 0.4)
     child.kill()
     out, err = child.communicate()
     assert child.returncode == -9, f"the child ended by itself: {err.decode()[-2000:]}"
-    said = [line.split() for line in out.decode().splitlines(keepends=True) if line[-1] == "\n"]
+    said = [
+        line.split()
+        for line in (first + out).decode().splitlines(keepends=True)
+        if line[-1] == "\n"
+    ]
     return [(word, Hash(bytes.fromhex(block))) for word, block in said]
 
 
@@ -89,7 +95,9 @@ def check(path: Path, said: list[tuple[str, Hash]], finals: set[Hash]) -> int:
             allowed = {block}
         elif word == "will":
             allowed.add(block)
-    assert not allowed or best in allowed, "the best block is neither the old nor the new one"
+    if allowed and best not in allowed:
+        tail = [f"{word} {block.hex()[:8]}" for word, block in said[-8:]]
+        raise AssertionError(f"best is {best.hex()[:8]}, #{number}; the child said {tail}")
     finals |= {block for word, block in said if word == "final"}
     for block in finals:
         assert store.is_canonical(block), f"final block 0x{block.hex()} is lost"
