@@ -30,6 +30,7 @@ from chain.pallets import transaction_payment as payment
 from chain.pallets.call_filter import call_filter
 from chain.pallets.drand import DrandPriority
 from chain.pallets.subtensor import pallet as subtensor
+from chain.pallets.subtensor.apis import SUBTENSOR_APIS
 from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.extension import Extension
@@ -86,7 +87,7 @@ def make_runtime() -> Runtime:
             DrandPriority(),
             ext.CheckMetadataHash(),
         ),
-        (*host_apis(lambda: made[0]), *CORE_APIS),
+        (*host_apis(lambda: made[0]), *CORE_APIS, *SUBTENSOR_APIS),
         call_filter=call_filter,
         guards=(guard,),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.storage_hyperparameters import ActivityCutoffFactorMilli
 from chain.pallets.subtensor.storage_network import (
     BlocksSinceLastStep,
     LastEpochBlock,
@@ -29,3 +30,9 @@ def get_clock(s: State, netuid: NetUid) -> Clock:
 def is_epoch_due(s: State, netuid: NetUid) -> bool:
     """Whether the subnet's epoch should run in this block."""
     return get_clock(s, netuid).is_due(block_number(s))
+
+
+def get_activity_cutoff(s: State, netuid: NetUid) -> int:
+    """Blocks without weights after which a validator is inactive, at least one."""
+    factor = s[ActivityCutoffFactorMilli, netuid]
+    return max(factor * s[Tempo, netuid] // 1000, 1)
