@@ -12,7 +12,8 @@ One connection, one asynchronous implementation; `ganglion.sync` is the blocking
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
@@ -237,7 +238,7 @@ class Client(Reads):
         except (KeyError, TypeError) as e:
             raise NodeUnreachable("the node sent a block in an unknown form") from e
 
-    async def blocks(self, *, finalized: bool = False) -> AsyncIterator[Header]:
+    async def blocks(self, *, finalized: bool = False) -> AsyncGenerator[Header, None]:
         """New headers as they come, without gaps: after an interruption the missed ones follow.
 
         Best blocks may be replaced: then a number comes again with another hash.
@@ -268,9 +269,10 @@ class Client(Reads):
         try:
             async with asyncio.timeout(timeout_s):
                 target = await self.block_number() + 1 if number is None else number
-                async for head in self.blocks():
-                    if head.number >= target:
-                        return head
+                async with aclosing(self.blocks()) as heads:
+                    async for head in heads:
+                        if head.number >= target:
+                            return head
         except TimeoutError as e:
             raise RequestTimeout(f"block {number or 'next'} did not come in {timeout_s:g} s") from e
         raise NodeUnreachable("the stream of blocks ended")

@@ -28,12 +28,12 @@ class Header:
         try:
             return cls(
                 parent=_hash(found["parentHash"]),
-                number=int(found["number"], 16),
+                number=_number(found["number"]),
                 state_root=_hash(found["stateRoot"]),
                 extrinsics_root=_hash(found["extrinsicsRoot"]),
                 logs=tuple(_raw(log) for log in found["digest"]["logs"]),
             )
-        except (KeyError, TypeError, ValueError) as e:
+        except (AttributeError, KeyError, TypeError, ValueError) as e:
             raise DecodeError("the node sent something that is no block header") from e
 
     @cached_property
@@ -52,6 +52,13 @@ class Header:
 
 def _raw(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _number(text: str) -> int:
+    number = int(text, 16)
+    if not 0 <= number < 1 << 64:
+        raise ValueError("no block has this number")
+    return number
 
 
 def _hash(text: str) -> str:

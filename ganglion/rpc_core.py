@@ -166,7 +166,7 @@ class Core:
         """Take in what the node sent; raises NodeUnreachable if it is not JSON-RPC."""
         try:
             found = json.loads(text)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise NodeUnreachable("the other side does not speak JSON-RPC: is it a node?") from e
         for message in found if isinstance(found, list) else [found]:
             if not isinstance(message, dict):

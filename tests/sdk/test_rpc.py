@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted_node import Refusal, ScriptedNode, Silence
 
 from ganglion.errors import (
@@ -19,6 +22,7 @@ from ganglion.errors import (
     TransactionRejected,
 )
 from ganglion.rpc import HttpRpc, RpcOptions, WsRpc, open_rpc
+from ganglion.rpc_core import Core, Subscription
 
 FAST = RpcOptions(timeout_s=5, connect_timeout_s=5, reconnect_s=5)
 HEADS = ("subscribe_heads", [], "unsubscribe_heads")
@@ -293,6 +297,42 @@ async def test_http(node: ScriptedNode) -> None:
         node.refuse_status = 429
         with pytest.raises(RpcError, match="refused"):
             await rpc.call("echo")
+
+
+PIECES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "result", "error", "method", "params", "subscription", "code"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+async def test_any_answer_is_taken_or_refused_in_words() -> None:
+    @given(st.lists(PIECES | st.text(max_size=20), max_size=5))
+    def feed(messages: list[Any]) -> None:
+        core = Core(queue_size=4)
+        frames = [core.request("a", [])[0], core.batch([("b", []), ("c", [])])[0]]
+        sub = Subscription(core, "s", [], "u")
+        core.request("s", [], sub)
+        for message in messages:
+            try:
+                core.receive(message if isinstance(message, str) else json.dumps(message))
+            except NodeUnreachable:
+                core.disconnected("it spoke nonsense")
+        for frame in frames:
+            core.abandon(frame)
+        core.end(SubscriptionLost("over"))
+        assert sub.is_over or len(core) == 0
+
+    feed()
+    with pytest.raises(NodeUnreachable, match="JSON-RPC"):
+        Core().receive("[" * 100_000)
 
 
 async def test_addresses() -> None:
