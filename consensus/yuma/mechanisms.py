@@ -29,6 +29,8 @@ class SubnetOutcome:
     dividends_u16: tuple[int, ...]
     active: tuple[bool, ...]
     new_permits: tuple[bool, ...]
+    stake_raw: tuple[int, ...]
+    """Whole units of stake, once for every mechanism."""
 
 
 def split_emission(amount: int, count: int, split: Sequence[int] | None) -> list[int]:
@@ -82,4 +84,5 @@ def merge(outcomes: Sequence[EpochOutcome], parts: Sequence[int], amount: int) -
         dividends_u16=u16s([o.dividends_u16 for o in outcomes]),
         active=tuple(map(any, zip(*(o.active for o in outcomes)))),
         new_permits=tuple(map(any, zip(*(o.new_permits for o in outcomes)))),
+        stake_raw=summed([o.stake_raw for o in outcomes]),
     )

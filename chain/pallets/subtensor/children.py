@@ -13,6 +13,11 @@ from dataclasses import dataclass
 
 from chain.pallets.subtensor.accounts import get_netuids, is_owner, is_subnet
 from chain.pallets.subtensor.errors import Error
+from chain.pallets.subtensor.events_globals import (
+    MaxChildKeyTakeSet,
+    MinChildKeyTakeSet,
+    TxChildKeyTakeRateLimitSet,
+)
 from chain.pallets.subtensor.events_stake import (
     ChildKeyTakeSet,
     SetChildren,
@@ -29,6 +34,7 @@ from chain.pallets.subtensor.storage_delegation import (
     ChildKeys,
     ChildkeyTake,
     MaxChildkeyTake,
+    MinChildkeyTake,
     ParentKeys,
     PendingChildKeyCooldown,
     PendingChildKeys,
@@ -41,10 +47,11 @@ from chain.pallets.subtensor.storage_network import (
     SubtokenEnabled,
 )
 from chain.pallets.subtensor.storage_neurons import Keys
+from chain.pallets.subtensor.storage_registration import TxChildkeyTakeRateLimit
 from chain.pallets.subtensor.types import TransactionType
 from chain.pallets.system import block_number
 from chain.runtime.errors import CallError, ensure
-from chain.runtime.origin import Signed
+from chain.runtime.origin import Root, Signed
 from chain.runtime.pallet import call
 from chain.runtime.state import State, iter_items
 from ganglion.fixed import U64_MAX
@@ -295,3 +302,30 @@ def set_childkey_take(
     set_last_block(s, limit, hotkey, netuid)
     s[ChildkeyTake, hotkey, netuid] = take
     s.emit(ChildKeyTakeSet(hotkey, take))
+
+
+@call(69, weight=5_000_000, writes=1)
+def sudo_set_tx_childkey_take_rate_limit(s: State, origin: Root, tx_rate_limit: u64) -> None:
+    """Set how many blocks lie between two raises of a childkey take."""
+    s[TxChildkeyTakeRateLimit] = tx_rate_limit
+    s.emit(TxChildKeyTakeRateLimitSet(tx_rate_limit))
+
+
+@call(76, weight=6_000, reads=1, writes=1)
+def sudo_set_min_childkey_take(s: State, origin: Root, take: PerU16) -> None:
+    """Set the floor of childkey takes on all subnets."""
+    s[MinChildkeyTake] = take
+    s.emit(MinChildKeyTakeSet(take))
+
+
+@call(77, weight=6_000, reads=1, writes=1)
+def sudo_set_max_childkey_take(s: State, origin: Root, take: PerU16) -> None:
+    """Set the ceiling of childkey takes."""
+    s[MaxChildkeyTake] = take
+    s.emit(MaxChildKeyTakeSet(take))
+
+
+@call(109, weight=3_000_000, writes=1)
+def set_pending_childkey_cooldown(s: State, origin: Root, cooldown: u64) -> None:
+    """Set how many blocks new children wait."""
+    s[PendingChildKeyCooldown] = cooldown

@@ -32,6 +32,7 @@ from chain.pallets.subtensor.storage_network import (
 )
 from chain.pallets.subtensor.storage_neurons import Keys
 from chain.pallets.subtensor.storage_pool import SubnetRootSellTao
+from chain.pallets.subtensor.voting_power import update_voting_power
 from chain.pallets.system import block_number
 from chain.runtime.state import State, clear_prefix, iter_items
 from consensus.economics.schedule import Clock, Step, deferred, step
@@ -111,6 +112,7 @@ def run_coinbase(s: State, credit: Rao, trader: Trader = on_pool) -> None:
     do_emit(s, credit, trader)
     for due in sorted(drain_due_epochs(s), key=lambda each: each.netuid):
         result = do_run_epoch(s, due.netuid, due.pending.epoch_emission)
+        update_voting_power(s, due.netuid, result)
         do_distribute(s, due.netuid, due.pending, result.emission)
         s[LastMechansimStepBlock, due.netuid] = block_number(s)
 

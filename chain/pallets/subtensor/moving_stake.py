@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from chain.pallets.subtensor.accounts import is_owner
 from chain.pallets.subtensor.delegation import maybe_become_delegate
-from chain.pallets.subtensor.events_stake import StakeMoved, StakeSwapped, StakeTransferred
+from chain.pallets.subtensor.events_stake import (
+    StakeAndHotkeyTransferred,
+    StakeMoved,
+    StakeSwapped,
+    StakeTransferred,
+)
 from chain.pallets.subtensor.share_pool import get_stake
 from chain.pallets.subtensor.stake_checks import Move, ensure_can_move, get_max_move
 from chain.pallets.subtensor.stake_utils import (
@@ -123,6 +128,23 @@ def transfer_stake(
             coldkey, destination_coldkey, hotkey, origin_netuid, destination_netuid, tao
         )
     )
+
+
+@call(143, weight=258_541_000, reads=19, writes=6)
+def transfer_stake_and_hotkey(
+    s: State,
+    coldkey: Signed,
+    destination_coldkey: AccountId,
+    origin_hotkey: AccountId,
+    destination_hotkey: AccountId,
+    origin_netuid: NetUid,
+    destination_netuid: NetUid,
+    alpha_amount: Alpha,
+) -> None:
+    """Give stake to another coldkey behind another hotkey, on the same subnet or another."""
+    keys = (coldkey, destination_coldkey, origin_hotkey, destination_hotkey)
+    tao = do_move(s, Move(*keys, origin_netuid, destination_netuid), alpha_amount, is_gift=True)
+    s.emit(StakeAndHotkeyTransferred(*keys, origin_netuid, destination_netuid, tao))
 
 
 @call(87, weight=742_019_000, reads=47, writes=24)

@@ -44,6 +44,7 @@ from chain.pallets.subtensor import (
     subnets,
     tempo_control,
     timelocked,
+    voting_power,
     weights,
 )
 from chain.runtime.pallet import Pallet
@@ -91,6 +92,7 @@ MODULES = (
     moving_stake,
     root_claim,
     staking,
+    voting_power,
 )
 
 pallet = Pallet("SubtensorModule", *(m.__name__ for m in MODULES), crate="pallet_subtensor").seal()
