@@ -89,13 +89,18 @@ class FeeRateSet:
 
 
 class Error(Errors):
-    """Errors of this pallet; the numbers between belong to the retired kind of pool."""
+    """Upstream's errors; those of the retired kind of pool only keep their numbers."""
 
     FeeRateTooHigh = error(0, "The fee rate is too high")
+    InsufficientInputAmount = error(1, "The provided amount is insufficient for the swap.")
     InsufficientLiquidity = error(2, "The provided liquidity is insufficient for the operation.")
     PriceLimitExceeded = error(3, "The operation would exceed the price limit.")
+    InsufficientBalance = error(4, "The caller does not have enough balance for the operation.")
+    InvalidTickRange = error(5, "The provided tick range is invalid.")
+    InvalidLiquidityValue = error(6, "Provided liquidity parameter is invalid (likely too small)")
     ReservesTooLow = error(7, "Reserves too low for operation.")
     MechanismDoesNotExist = error(8, "The subnet does not exist.")
+    SubtokenDisabled = error(9, "The subnet does not have subtoken enabled")
     ReservesOutOfBalance = error(10, "Swap reserves are too imbalanced")
     SwapInputTooLarge = error(11, "Swap input is too large relative to input-side liquidity")
     Deprecated = error(12, "The extrinsic is deprecated")
