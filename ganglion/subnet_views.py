@@ -167,23 +167,31 @@ def subnet_of(found: dict[str, Any]) -> Subnet:
 
 @_from_fields
 def metagraph_of(found: dict[str, Any]) -> Metagraph:
-    """A metagraph from the runtime API's Metagraph, whose neurons come as columns."""
+    """A metagraph from the runtime API's Metagraph, whose neurons come as columns.
+
+    Columns that the chain keeps no longer (`trust`, `pruning_score`) come empty and read as 0.
+    """
+
+    def at(column: str, uid: int) -> int:
+        values = found[column]
+        return int(values[uid]) if uid < len(values) else 0
+
     neurons = tuple(
         Neuron(
             uid=uid,
             hotkey=hotkey,
             coldkey=found["coldkeys"][uid],
-            active=found["active"][uid],
+            active=bool(at("active", uid)),
             axon=axon_of(found["axons"][uid]),
-            stake=found["total_stake"][uid],
-            emission=found["emission"][uid],
-            incentive=found["incentives"][uid],
-            consensus=found["consensus"][uid],
-            trust=found["trust"][uid],
-            dividends=found["dividends"][uid],
-            last_update=found["last_update"][uid],
-            validator_permit=found["validator_permit"][uid],
-            pruning_score=found["pruning_score"][uid],
+            stake=at("total_stake", uid),
+            emission=at("emission", uid),
+            incentive=at("incentives", uid),
+            consensus=at("consensus", uid),
+            trust=at("trust", uid),
+            dividends=at("dividends", uid),
+            last_update=at("last_update", uid),
+            validator_permit=bool(at("validator_permit", uid)),
+            pruning_score=at("pruning_score", uid),
         )
         for uid, hotkey in enumerate(found["hotkeys"])
     )

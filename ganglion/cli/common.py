@@ -173,9 +173,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
     made = Table(title=title, title_justify="left", box=None, header_style="bold")
     for n, name in enumerate(columns):
-        made.add_column(name, justify="left" if n == 0 else "right", no_wrap=True)
+        made.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
-    console = Console()
-    # Off a terminal nothing is cut to a width: programs read it.
-    console.print(made, width=None if console.is_terminal else 240)
+    # Off a terminal nothing is folded to a width: programs read it.
+    Console(width=None if sys.stdout.isatty() else 240).print(made)

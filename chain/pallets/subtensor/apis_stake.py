@@ -6,6 +6,7 @@ Upstream: pallets/subtensor/src/rpc_info/stake_info.rs
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from chain.pallets import swap
 from chain.pallets.subtensor import kingship
@@ -19,7 +20,7 @@ from chain.pallets.subtensor.types import LockState
 from chain.runtime.apis import Api
 from chain.runtime.state import State
 from ganglion.fixed import sat_sub
-from ganglion.scale import Compact, scale_type, u64
+from ganglion.scale import SORTED_MAP, Compact, scale_type, u64
 from ganglion.units import U64F64, AccountId, Alpha, NetUid, Rao
 
 stake_api = Api("StakeInfoRuntimeApi", 1, "Stake.")
@@ -52,6 +53,15 @@ class StakeAvailability:
     total: Compact[Alpha]
     locked: Compact[Alpha]
     available: Compact[Alpha]
+
+
+Availabilities = Annotated[
+    tuple[
+        tuple[AccountId, Annotated[tuple[tuple[NetUid, StakeAvailability], ...], SORTED_MAP]], ...
+    ],
+    SORTED_MAP,
+]
+"""By coldkey, then by subnet."""
 
 
 @stake_api.method
@@ -93,7 +103,7 @@ def get_stake_info_for_hotkey_coldkey_netuid(
 @stake_api.method
 def get_stake_availability_for_coldkeys(
     s: State, coldkey_accounts: tuple[AccountId, ...], netuids: tuple[NetUid, ...] | None
-) -> tuple[tuple[AccountId, tuple[tuple[NetUid, StakeAvailability], ...]], ...]:
+) -> Availabilities:
     """What each coldkey can unstake, by subnet; subnets without stake and lock are left out.
 
     A list of subnets that is empty, or longer than there are subnets, finds nothing.
