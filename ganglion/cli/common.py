@@ -171,10 +171,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", box=None, header_style="bold")
+    made = Table(box=None, header_style="bold")
     for n, name in enumerate(columns):
         made.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     # Off a terminal nothing is folded to a width: programs read it.
+    print(title)
     Console(width=None if sys.stdout.isatty() else 240).print(made)

@@ -74,4 +74,5 @@ def neurons(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json =
 def metagraph(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
     """Show everything the chain says about a subnet and its neurons."""
     found = ask(url, lambda c: (c.at(at) if at else c).metagraph(netuid))
-    show(found.info | {"name": found.name}, as_json)
+    symbol = bytes(found.info["symbol"]).decode(errors="replace")
+    show(found.info | {"name": found.name, "symbol": symbol}, as_json)
