@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from chain.blocks import Block, Header, extrinsics_root, seal, slot_digest
 from chain.executive import Executive
+from chain.mev import ShieldKeys
+from chain.mev_carrier import Waits, apply_inner, unpack
 from chain.pallets import aura, timestamp
 from chain.pool.queues import Selection
 from chain.runtime.state import State
@@ -104,19 +106,21 @@ def propose(
     out_of_time: Callable[[], bool],
     prepare: Prepare,
     write: Callable[[State], None] | None = None,
+    shield: ShieldKeys | None = None,
 ) -> Proposal:
     """Build and seal a block on `parent`; `state` is a fresh child of the parent's state.
 
-    `write` changes the state after the inherents; only developers' tools use it.
+    `write` changes the state after the inherents; only developers' tools use it. `shield` opens
+    the encrypted extrinsics that are for this author.
     """
     number = parent.number + 1
     executive.initialize_block(state, number, parent.hash, [slot_digest(turn.slot)])
-    body = executive.inherents(state, turn.now_ms)
+    body = executive.inherents(state, turn.now_ms, shield)
     for raw in body:
         executive.apply_extrinsic(state, raw)
     if write is not None:
         write(state)
-    rejected = _fill(executive, state, body, pool, out_of_time)
+    rejected = _fill(executive, state, body, pool, out_of_time, shield)
     logs = executive.finalize_block(state)
     prepared = prepare(state.changes())
     digest = Digest(tuple(logs))
@@ -131,6 +135,7 @@ def _fill(
     body: list[bytes],
     pool: Selection,
     out_of_time: Callable[[], bool],
+    shield: ShieldKeys | None,
 ) -> list[bytes]:
     """Append what fits; returns the hashes of those that turned out invalid."""
     rejected: list[bytes] = []
@@ -143,6 +148,7 @@ def _fill(
             skipped += 1
             continue
         try:
+            inner = unpack(state, tx.raw, shield)
             executive.apply_extrinsic(state, tx.raw)
         except InvalidTransaction as error:
             if error.kind is Invalid.ExhaustsResources:
@@ -150,9 +156,14 @@ def _fill(
             elif error.kind is not Invalid.Future:
                 rejected.append(tx.hash)
             continue
+        except Waits:
+            continue
         body.append(tx.raw)
         length += len(tx.raw)
         pool.accept(tx)
+        if inner is not None and apply_inner(executive, state, inner):
+            body.append(inner)
+            length += len(inner)
     return rejected
 
 

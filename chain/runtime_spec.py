@@ -14,6 +14,7 @@ from chain.pallets import (
     crowdloan,
     drand,
     grandpa,
+    mev_shield,
     multisig,
     preimage,
     proxy,
@@ -29,19 +30,16 @@ from chain.pallets import (
 from chain.pallets import transaction_payment as payment
 from chain.pallets.call_filter import call_filter
 from chain.pallets.drand import DrandPriority
+from chain.pallets.mev_shield import CheckShieldedTxValidity
+from chain.pallets.proxy_types import proxy_filter_api
 from chain.pallets.subtensor import pallet as subtensor
 from chain.pallets.subtensor.apis import SUBTENSOR_APIS
 from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
-from chain.runtime.extension import Extension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
 SPEC_VERSION = 461
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
-
-
-class CheckShieldedTxValidity(Extension):
-    identifier = "CheckShieldedTxValidity"
 
 
 def make_runtime() -> Runtime:
@@ -70,6 +68,7 @@ def make_runtime() -> Runtime:
             26: drand.pallet,
             27: crowdloan.pallet,
             28: swap.pallet,
+            30: mev_shield.pallet,
             31: alpha_assets.pallet,
         },
         (
@@ -87,7 +86,7 @@ def make_runtime() -> Runtime:
             DrandPriority(),
             ext.CheckMetadataHash(),
         ),
-        (*host_apis(lambda: made[0]), *CORE_APIS, *SUBTENSOR_APIS),
+        (*host_apis(lambda: made[0]), *CORE_APIS, *SUBTENSOR_APIS, proxy_filter_api),
         call_filter=call_filter,
         guards=(guard,),
     )
