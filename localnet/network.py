@@ -118,6 +118,8 @@ class Network:
         common += ["--wallet", neuron.wallet, "--wallet-path", str(self.folder / "wallets")]
         if neuron.role == "miner":
             common += ["--host", "127.0.0.1", "--port", str(neuron.port)]
+            # The chain refuses 127.0.0.1 as upstream does; 0.0.0.0 stands for "this machine".
+            common += ["--external-host", "0.0.0.0"]
             if neuron.kind == HONEST:
                 return [sys.executable, "-m", "neurons.miner", *common]
             return [sys.executable, "-m", "localnet.faulty_miner", "--kind", neuron.kind, *common]
