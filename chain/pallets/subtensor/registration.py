@@ -92,7 +92,8 @@ def update_registration_prices(s: State) -> None:
         fallen = _bounded(s, netuid, price.decayed(burn, s[BurnHalfLife, netuid], now))
         if fallen != burn:
             s[Burn, netuid] = fallen
-        s[RegistrationsThisBlock, netuid] = 0
+        if s[RegistrationsThisBlock, netuid] or (RegistrationsThisBlock, netuid) not in s:
+            s[RegistrationsThisBlock, netuid] = 0
         if netuid == ROOT_NETUID and is_epoch_due(s, netuid):
             s[RegistrationsThisInterval, netuid] = 0
 

@@ -39,9 +39,8 @@ from chain.pallets.subtensor.vectors import (
     U64,
     extended,
     item,
-    packed_pairs,
-    pairs,
     with_item,
+    with_value_for,
 )
 from chain.pallets.system import block_number
 from chain.runtime.errors import ensure
@@ -119,11 +118,9 @@ def _clear_neuron(s: State, netuid: NetUid, uid: Uid) -> None:
         del s[Bonds, index, uid]
         del s[Weights, index, uid]
         for giver, row in iter_items(s, Weights, index):
-            s[Weights, index, giver] = _without_weight_for(row, uid)
-
-
-def _without_weight_for(row: bytes, uid: Uid) -> bytes:
-    return packed_pairs([(to, 0 if to == uid else weight) for to, weight in pairs(row)])
+            changed = with_value_for(row, uid, 0)
+            if changed != row:
+                s[Weights, index, giver] = changed
 
 
 def get_immune_owner_hotkeys(s: State, netuid: NetUid) -> list[tuple[Uid, AccountId]]:

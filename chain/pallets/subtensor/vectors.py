@@ -56,3 +56,14 @@ def pairs(packed: bytes) -> list[tuple[int, int]]:
 def packed_pairs(row: list[tuple[int, int]]) -> bytes:
     """The row as storage keeps it."""
     return b"".join(u.to_bytes(2, "little") + v.to_bytes(2, "little") for u, v in row)
+
+
+def with_value_for(row: bytes, uid: int, value: int) -> bytes:
+    """The row with another value for one uid; unchanged if the uid is not in it."""
+    wanted = uid.to_bytes(2, "little")
+    at = row.find(wanted)
+    while at >= 0:
+        if at % 4 == 0:
+            row = row[: at + 2] + value.to_bytes(2, "little") + row[at + 4 :]
+        at = row.find(wanted, at + 1)
+    return row
