@@ -11,14 +11,17 @@ from typing import Annotated
 
 from chain.extrinsics import birth_block
 from chain.pallets import transaction_payment as payment
+from chain.pallets.subtensor.alpha_fee import can_pay_in_alpha, do_pay_in_alpha
+from chain.pallets.subtensor.events_stake import TransactionFeePaidWithAlpha
 from chain.pallets.system import Account, BlockHash, Number, inc_nonce
 from chain.runtime.call import DispatchClass
+from chain.runtime.errors import CallError
 from chain.runtime.extension import Context, Extension
 from chain.runtime.state import State
 from chain.runtime.type_registry import Rows, TypeRegistry
 from chain.runtime.validity import Invalid, InvalidTransaction
 from ganglion.scale import Compact, DecodeError, Fixed, scale_type, u8, u32, u64
-from ganglion.units import AccountId, Hash
+from ganglion.units import AccountId, Hash, Rao
 
 MAX_NORMAL_WEIGHT = 3_000_000_000_000
 MAX_BLOCK_WEIGHT = 4_000_000_000_000
@@ -166,7 +169,10 @@ class BlockUse:
 
 
 class ChargeTransactionPayment(Extension):
-    """Upstream's wrapper: fees as usual, priority by class instead of by tip."""
+    """Upstream's wrapper: fees as usual, priority by class instead of by tip.
+
+    A fee that the account cannot pay in TAO may be paid with the stake that the call names.
+    """
 
     identifier = "ChargeTransactionPayment"
     explicit = Compact[u64]
@@ -178,12 +184,21 @@ class ChargeTransactionPayment(Extension):
             return
         fee = payment.compute_fee(ctx.length, ctx.info, ctx.info.weight, ctx.tip)
         ctx.notes["fee"] = fee
-        if not payment.can_pay(s, ctx.who, fee):
+        ctx.notes["in_alpha"] = not payment.can_pay(s, ctx.who, fee)
+        if ctx.notes["in_alpha"] and not can_pay_in_alpha(s, ctx.who, ctx.call, fee):
             raise InvalidTransaction(Invalid.Payment)
 
     def prepare(self, s: State, ctx: Context) -> None:
-        if ctx.who is not None:
+        if ctx.who is None:
+            return
+        if not ctx.notes["in_alpha"]:
             payment.charge(s, ctx.who, ctx.notes["fee"])
+            return
+        try:
+            paid = do_pay_in_alpha(s, ctx.who, ctx.call, ctx.notes["fee"])
+        except CallError:
+            raise InvalidTransaction(Invalid.Payment) from None
+        ctx.notes["alpha_fee"] = paid
 
     def post_dispatch(self, s: State, ctx: Context, weight: int, failed: bool) -> None:
         if ctx.who is None:
@@ -192,6 +207,11 @@ class ChargeTransactionPayment(Extension):
         if ctx.notes["actual_pays"] is not info.pays:
             info = replace(info, pays=ctx.notes["actual_pays"])
         actual = payment.compute_fee(ctx.length, info, weight, ctx.tip)
+        if ctx.notes["in_alpha"]:
+            paid = ctx.notes["alpha_fee"]
+            s.emit(TransactionFeePaidWithAlpha(ctx.who, paid.netuid, paid.alpha, paid.tao))
+            s.emit(payment.TransactionFeePaid(ctx.who, Rao(actual), Rao(ctx.tip)))
+            return
         payment.settle(s, ctx.who, ctx.notes["fee"], actual, ctx.tip)
 
 

@@ -99,8 +99,9 @@ def unstake_from_subnet(
     limit: int,
     *,
     drop_fees: bool = False,
+    beneficiary: AccountId | None = None,
 ) -> Rao:
-    """Sell a coldkey's alpha behind a hotkey for TAO on its account; the TAO it got.
+    """Sell a coldkey's alpha behind a hotkey for TAO on its account, or another's; the TAO.
 
     What a limit leaves unsold is given back. The alpha fee is sold for the block's author.
     Raises what the trade and the payments raise.
@@ -111,7 +112,7 @@ def unstake_from_subnet(
     if unsold:
         add_stake(s, hotkey, coldkey, netuid, unsold)
     tao = Rao(done.paid_out)
-    pay_from_subnet(s, netuid, coldkey, tao)
+    pay_from_subnet(s, netuid, beneficiary or coldkey, tao)
     author_tao = _pay_author_in_alpha(s, netuid, done.fee_to_author)
     if netuid == ROOT_NETUID:
         root_claim.on_root_stake_removed(s, hotkey, coldkey, alpha)
