@@ -16,6 +16,8 @@ from chain.blocks import Block, Header
 from chain.dev.simulate import Simulation, Slot, begin_block, simulate
 from chain.executive import Executive
 from chain.importer import Importer, ImportOutcome
+from chain.mev import ShieldKeys, available
+from chain.mev_carrier import carried
 from chain.pallets import aura
 from chain.pallets.system import Account, BlockHash
 from chain.pool import Pool, TxEvent
@@ -32,12 +34,31 @@ REVALIDATED_PER_BLOCK = 64
 
 @dataclass(slots=True)
 class Change:
-    """What a step did, in order: imported headers, the new best, finalised headers, news."""
+    """What a step did, in order: imported headers, the new best, finalised headers, news.
+
+    `pruned` are blocks that finality ruled out, `pinned` those kept for followers; `rewound`
+    says that blocks were taken back (a developers' tool); `after` runs on the event loop once
+    all of it has been published.
+    """
 
     imported: list[Header] = field(default_factory=list)
     best: Header | None = None
     finalized: list[Header] = field(default_factory=list)
+    pruned: list[Hash] = field(default_factory=list)
+    pinned: list[Hash] = field(default_factory=list)
+    rewound: bool = False
     transactions: list[TxEvent] = field(default_factory=list)
+    after: list[Callable[[], None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The chain's head: recent finalised blocks, oldest first, and all blocks above them,
+    parents first."""
+
+    finalized: tuple[Hash, ...]
+    above: tuple[Header, ...]
+    best: Hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +85,13 @@ class Engine:
         self.pool, self.keys = pool, dict(keys or {})
         self._clock = clock
         self.time_offset_ms = 0
+        self.shield = ShieldKeys() if available() else None
         self._change = Change()
         self._best_state: State | None = None
         self._best_hash = Hash(b"")
         self._pool_state: State | None = None
         self._states: OrderedDict[Hash, State] = OrderedDict()
+        self._followers = 0
 
     # -- time and state ---------------------------------------------------------------------
 
@@ -179,6 +202,7 @@ class Engine:
             lambda: self._clock.steady() >= deadline,
             lambda changes: self.store.prepare(best, changes),
             write,
+            self.shield,
         )
         self.pool.reject(proposal.rejected, self._clock.steady())
         new = proposal.block.header
@@ -208,12 +232,17 @@ class Engine:
         return header
 
     def seal_pending(self, *, budget_s: float, lag: int | None) -> bool:
-        """Like `seal` at once, if anything is ready; whether the block took any of it."""
+        """Like `seal` at once, if anything is ready; whether to go on at once.
+
+        That is when the block took some of it, or an encrypted extrinsic is still ready: it waits
+        for its key's block and is gone from the pool within eight.
+        """
         before = len(self.pool.ready)
         if before == 0:
             return False
         self.seal(wait=False, budget_s=budget_s, lag=lag)
-        return len(self.pool.ready) < before
+        ready = self.pool.ready
+        return len(ready) < before or any(carried(tx.raw) for tx in ready.by_hash.values())
 
     def import_block(
         self,
@@ -237,6 +266,9 @@ class Engine:
     def _note(self, outcome: ImportOutcome) -> None:
         """Remember what to publish, and carry the pool over to the new best chain."""
         self._change.imported.append(self._header(outcome.block))
+        if self._followers:
+            self.store.pin(outcome.block)
+            self._change.pinned.append(outcome.block)
         if outcome.enacted:
             self._reorganise(outcome.retracted, outcome.enacted)
 
@@ -260,8 +292,14 @@ class Engine:
 
     def finalize(self, block: Hash, justification: tuple[bytes, bytes] | None = None) -> None:
         """Make a block final, with all above it; raises what the store raises."""
-        retracted = self.store.route(self.store.best()[0], block).retracted
+        retracted: tuple[bytes, ...] = ()
+        if not self.store.is_canonical(block):
+            retracted = self.store.route(self.store.best()[0], block).retracted
         bodies = [raw for b in map(Hash, retracted) for raw in self.store.body(b) or ()]
+        if self._followers:
+            forks = self.store.forked()
+            self._change.pruned += [f for f in forks if not self.store.is_descendant(block, f)]
+            self._change.pruned += map(Hash, retracted)
         done = self.store.finalize(block, justification)
         if done.route is not None:
             # What finality rules out is gone from the store: its transactions are kept by us.
@@ -280,6 +318,41 @@ class Engine:
         self._states.clear()
         self._best_state = None
         self._change.best = self._header(block)
+        self._change.rewound = True
+
+    # -- followers --------------------------------------------------------------------------
+
+    def follow(self, recent: int, begin: Callable[[Tree], None]) -> None:
+        """Pin the chain's head and every block to come; `begin` gets the head on the event loop.
+
+        It runs in its place among the changes, so a follower misses none and sees none twice.
+        """
+        store = self.store
+        final, number = store.finalized()
+        blocks = [final]
+        while len(blocks) < recent and number > 0:
+            number -= 1
+            block = store.hash_of(number)
+            if block is None or not store.has_state(block):
+                break
+            blocks.insert(0, block)
+        above: list[Header] = []
+        queue = [final]
+        while queue:
+            children = store.children(queue.pop(0))
+            above += map(self._header, children)
+            queue += children
+        tree = Tree(tuple(blocks), tuple(above), store.best()[0])
+        for block in (*tree.finalized, *(h.hash for h in tree.above)):
+            store.pin(block)
+        self._followers += 1
+        self._change.after.append(lambda: begin(tree))
+
+    def unpin(self, blocks: Sequence[Hash], gone: int) -> None:
+        """Take back pins; `gone` followers need no more of them."""
+        for block in blocks:
+            self.store.unpin(block)
+        self._followers -= gone
 
     def set_best(self, block: Hash) -> None:
         """Make a block of another fork the best; raises UnknownBlock or NotPossible."""

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from chain.runtime.state import State
 from chain.sealing import Sealing, drive
 from chain.store.chain import ChainStore
 from ganglion.keys import Keypair
+from ganglion.units import Hash
 
 log = logging.getLogger("node")
 blocks = logging.getLogger("blocks")
@@ -57,6 +58,7 @@ class NodeConfig:
     limits: Limits = Limits()
     unsafe_rpc: bool = True
     dev: bool = False
+    networked: bool = False
     name: str = ""
     extra_methods: tuple[MethodTable, ...] = field(default_factory=tuple)
 
@@ -80,6 +82,8 @@ class FullNode:
             {key.public_key: key for key in config.keys},
         )
         self.hub = Hub()
+        self.hub.followers.unpin = self._unpin
+        self._tasks: set[asyncio.Task[None]] = set()
         self.listeners: list[Callable[[Change], None]] = []
         self.network: Callable[[], NetworkView] = NetworkView
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="worker")
@@ -91,6 +95,7 @@ class FullNode:
             hub=self.hub,
             identity=Identity(spec.name, spec.id, spec.chain_type, spec.properties),
             run=self.run,
+            spawn=self.spawn,
             submitted=self._pending.set,
             network=lambda: self.network(),
             started_at=store.best()[1],
@@ -100,7 +105,13 @@ class FullNode:
             self.context.dev = DevTools(self.engine, self._lag())
             self.context.set_sealing = self.set_sealing
             extra += DEV_METHODS
-        table = method_table(runtime, unsafe=config.unsafe_rpc, extra=extra)
+        table = method_table(
+            runtime,
+            unsafe=config.unsafe_rpc,
+            keeps_all=store.pruning is None,
+            networked=config.networked,
+            extra=extra,
+        )
         self.context.names = tuple(table.methods)
         dispatcher = Dispatcher(table.methods, self.context, self._worker, config.rpc.max_response)
         self.server = RpcServer(dispatcher, config.rpc)
@@ -162,6 +173,21 @@ class FullNode:
             change = self.engine.take_change()
             self._loop.call_soon_threadsafe(self.publish, change)
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a coroutine beside everything else; a failure in it is logged."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a background task failed", exc_info=task.exception())
+
+    def _unpin(self, pinned: list[Hash], gone: int) -> None:
+        self.spawn(self.run(self.engine.unpin, pinned, gone))
+
     def publish(self, change: Change) -> None:
         """Tell subscribers, listeners and the log what happened."""
         hub = self.hub
@@ -178,14 +204,19 @@ class FullNode:
         if len(hub.finalized_heads):
             for header in change.finalized:
                 hub.finalized_heads.publish(header_json(header))
+        hub.followers.publish(change)
         hub.publish_transactions(change.transactions)
         for listener in self.listeners:
             listener(change)
+        for work in change.after:
+            work()
 
     async def stop(self) -> None:
         """Stop making blocks, close connections, finish the step under way, close the store."""
         await self._stop_sealing()
         await self.server.stop()
+        for task in list(self._tasks):
+            task.cancel()
         await asyncio.to_thread(self._worker.shutdown)
         self.store.close()
 

@@ -6,7 +6,8 @@ worker thread and is touched by `blocking` methods only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +68,7 @@ class NetworkView:
 Run = Callable[..., Awaitable[Any]]
 """`await run(function, *args)`: on the worker thread; what it changed is published first."""
 
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 SetSealing = Callable[[Sealing], Awaitable[None]]
 
 
@@ -79,6 +81,8 @@ class Node:
     hub: Hub
     identity: Identity
     run: Run
+    spawn: Spawn
+    """Start a coroutine on the event loop; a failure in it is logged."""
     submitted: Callable[[], None]
     """Told after each transaction that entered the pool, so that a block may follow."""
     network: Callable[[], NetworkView] = NetworkView

@@ -8,10 +8,12 @@ events and end with the last one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import orjson
 
 from chain.pool.transaction import FINAL, TxEvent
+from chain.rpc.follow import Followers
 from chain.rpc.session import Subscription, Topic
 
 Read = Callable[[bytes], bytes | None]
@@ -74,6 +76,25 @@ def status_json(event: TxEvent) -> bytes:
     return orjson.dumps({event.status: value})
 
 
+class Watcher(Protocol):
+    """Somebody who follows one transaction."""
+
+    subscription: Subscription
+
+    def __call__(self, event: TxEvent) -> None:
+        """Hear of an event."""
+
+
+class _LegacyWatcher:
+    """author_submitAndWatchExtrinsic's form of events."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+
+    def __call__(self, event: TxEvent) -> None:
+        self.subscription.push(status_json(event))
+
+
 class Hub:
     """Every topic of the node."""
 
@@ -81,17 +102,22 @@ class Hub:
         self.all_heads, self.new_heads, self.finalized_heads = Topic(), Topic(), Topic()
         self.runtime_versions = Topic()
         self.storage = StorageWatch()
-        self._watchers: dict[bytes, list[Subscription]] = {}
+        self.followers = Followers()
+        self._watchers: dict[bytes, list[Watcher]] = {}
 
     def watch(self, tx_hash: bytes, subscription: Subscription) -> None:
-        """Send the transaction's events to this subscription."""
-        self._watchers.setdefault(tx_hash, []).append(subscription)
-        subscription.on_close(lambda: self._unwatch(tx_hash, subscription))
+        """Send the transaction's events to this subscription, in the legacy form."""
+        self.observe(tx_hash, _LegacyWatcher(subscription))
 
-    def _unwatch(self, tx_hash: bytes, subscription: Subscription) -> None:
+    def observe(self, tx_hash: bytes, watcher: Watcher) -> None:
+        """Call `watcher` with the transaction's events until its subscription ends."""
+        self._watchers.setdefault(tx_hash, []).append(watcher)
+        watcher.subscription.on_close(lambda: self._unwatch(tx_hash, watcher))
+
+    def _unwatch(self, tx_hash: bytes, watcher: Watcher) -> None:
         watchers = self._watchers.get(tx_hash)
-        if watchers is not None and subscription in watchers:
-            watchers.remove(subscription)
+        if watchers is not None and watcher in watchers:
+            watchers.remove(watcher)
             if not watchers:
                 del self._watchers[tx_hash]
 
@@ -101,8 +127,7 @@ class Hub:
             watchers = self._watchers.get(event.tx)
             if watchers is None:
                 continue
-            message = status_json(event)
-            for subscription in list(watchers):
-                subscription.push(message)
+            for watcher in list(watchers):
+                watcher(event)
                 if event.status in FINAL:
-                    subscription.end()
+                    watcher.subscription.end()

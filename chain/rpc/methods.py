@@ -82,6 +82,21 @@ class MethodTable:
 
         return declare
 
+    def rpc_session(self, *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a method whose second parameter is the caller's session, None over HTTP."""
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            bind = binder(function, skip=2)
+
+            def call(context: Any, session: Session | None, params: Any) -> bytes:
+                return encode(function(context, session, *bind(params)))
+
+            for name in names:
+                self.add(Method(name, call, function.__doc__ or ""))
+            return function
+
+        return declare
+
     def rpc_async(
         self, *names: str, unsafe: bool = False
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -134,9 +149,12 @@ class MethodTable:
         return declare
 
     def subscription(
-        self, *names: str, push: str, unsubscribe: tuple[str, ...]
+        self, *names: str, push: str, unsubscribe: tuple[str, ...], quiet: bool = False
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Declare a subscription: `function(context, subscription, ...)` feeds it."""
+        """Declare a subscription: `function(context, subscription, ...)` feeds it.
+
+        Ending it answers whether it was there, or null if `quiet`.
+        """
 
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
             bind = binder(function, skip=2)
@@ -155,8 +173,9 @@ class MethodTable:
 
             for name in names:
                 self.add(Method(name, call, function.__doc__ or ""))
+            end = _unsubscribe_quietly if quiet else _unsubscribe
             for name in unsubscribe:
-                self.add(Method(name, _unsubscribe, f"End what {names[0]} began."))
+                self.add(Method(name, end, f"End what {names[0]} began."))
             return function
 
         return declare
@@ -171,6 +190,11 @@ def _unsubscribe(_context: Any, session: Session | None, params: Any) -> bytes:
         return b"false"
     subscription.end()
     return b"true"
+
+
+def _unsubscribe_quietly(context: Any, session: Session | None, params: Any) -> bytes:
+    _unsubscribe(context, session, params)
+    return b"null"
 
 
 def _never(_context: Any, _session: Session | None, _params: Any) -> bytes:

@@ -95,6 +95,10 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self.outbox: deque[bytes] = deque()
         self.wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.follows = 0
+        self.broadcasts: dict[str, Callable[[], object]] = {}
         self.overflowed = False
         self.on_overflow: Callable[[], None] | None = None
         self._queued_bytes = 0
@@ -124,15 +128,25 @@ class Session:
             return
         self.outbox.append(frame)
         self._queued_bytes += len(frame)
+        self._empty.clear()
         self.wake.set()
 
     def take(self) -> bytes:
         """The oldest queued frame."""
         frame = self.outbox.popleft()
         self._queued_bytes -= len(frame)
+        if not self.outbox:
+            self._empty.set()
         return frame
 
+    async def drained(self) -> None:
+        """Wait until the client has taken what was queued, or has left."""
+        await self._empty.wait()
+
     def close(self) -> None:
-        """End every subscription."""
+        """End every subscription and broadcast."""
+        self._empty.set()
+        for stop in self.broadcasts.values():
+            stop()
         for subscription in list(self.subscriptions.values()):
             subscription.end()

@@ -13,6 +13,8 @@ from ganglion.ss58 import decode as ss58_decode
 from ganglion.units import Hash
 
 methods = MethodTable()
+network_methods = MethodTable()
+"""What only a node with a network has."""
 
 
 @methods.rpc("system_name")
@@ -68,13 +70,13 @@ def peers(node: Node) -> list[dict[str, Any]]:
     return list(node.network().peers)
 
 
-@methods.rpc("system_localPeerId")
+@network_methods.rpc("system_localPeerId")
 def local_peer_id(node: Node) -> str:
     """The node's own id on the network."""
     return node.network().peer_id
 
 
-@methods.rpc("system_localListenAddresses")
+@network_methods.rpc("system_localListenAddresses")
 def local_listen_addresses(node: Node) -> list[str]:
     """Where the network listens."""
     return list(node.network().addresses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 
 from chain.trie.nibbles import join_key, nibbles, packed_tail
 from chain.trie.node import (
@@ -14,6 +15,7 @@ from chain.trie.node import (
     Node,
     Source,
     child,
+    encode_node,
     peek,
 )
 from chain.trie.update import Update
@@ -91,6 +93,15 @@ class Trie:
 
     def _resolve(self, value: bytes | HashedValue | None) -> bytes | None:
         return self.source.value(value.digest) if isinstance(value, HashedValue) else value
+
+    def closest_merkle_value(self, key: bytes) -> bytes | None:
+        """The Merkle value of the highest node at or below a key: its encoding, or, from 32
+        bytes up and for the root, the hash of that. None if no key begins with `key`."""
+        node, _ = self._top_of(nibbles(key))
+        if node is None or node is self.root_node:
+            return None if node is None else self.root
+        encoding = encode_node(node, V1_INLINE_MAX)
+        return encoding if len(encoding) < 32 else blake2b(encoding, digest_size=32).digest()
 
     def keys(self, prefix: bytes = b"", start: bytes | None = None) -> Iterator[bytes]:
         """The keys that begin with `prefix`, ascending, strictly after `start`."""
