@@ -70,7 +70,7 @@ def fewer_layers(true: ExactLlama, keep: Sequence[int]) -> ExactLlama:
 
 
 class SmallCacheLlama(ExactLlama):
-    """Keeps keys and values in float8."""
+    """Keeps keys and values in float8, one scale a head and position (4096 of 2**20 is one)."""
 
     def _remember(
         self, cache: Cache, index: int, qkv: Floats, positions: Any, where: tuple[Any, Any]
@@ -79,7 +79,7 @@ class SmallCacheLlama(ExactLlama):
         page, slot = where
         for part in (cache.keys, cache.values):
             kept = part[index][page, :, slot]
-            part[index][page, :, slot] = np.rint(float8(kept / 2048.0) * 2048.0)
+            part[index][page, :, slot] = np.rint(float8(kept / 4096.0) * 4096.0)
         return query
 
 

@@ -34,6 +34,9 @@ class Signed:
     body: bytes
 
 
+IDLE_SECONDS = 20.0
+"""How long a connection may stand without a complete request head."""
+
 Handler = Callable[[web.Request, Signed], Awaitable[web.StreamResponse]]
 
 
@@ -106,7 +109,11 @@ class Server:
 
     def __init__(self, app: web.Application, host: str, port: int) -> None:
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=3.0
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=3.0,
+            keepalive_timeout=IDLE_SECONDS,
         )
         self.host, self.port = host, port
 

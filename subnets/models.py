@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
-from math import comb, exp, log1p
+from math import comb, exp, isqrt, log1p
 from pathlib import Path
 from typing import Any
 
 FALSE_ALARM = 1e-5
 """The chance that an honest miner's count of mismatches is called too high, per judgement."""
+
+FULL = 128  # values in the fingerprint of a full chunk
+SPREAD = 8000  # thousandths that the mean of one value may stray; sqrt(n) less for n values
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,19 @@ class Thresholds:
     mismatch_ppm: int = 0
     margin: int = 0
     samples: int = 0
+
+    def chunk_limits(self, points: int) -> tuple[int, int, int]:
+        """Exponents, mean and median allowed for a fingerprint of `points` values.
+
+        The limits are those of full chunks; the fewer values, the wider their averages spread.
+        """
+        if not self.samples:
+            return 0, 0, 0
+        part = min(points, FULL)
+        spread = isqrt(SPREAD * SPREAD // part) - isqrt(SPREAD * SPREAD // FULL)
+        exponents = -(-(self.exponents * part + 3 * (FULL - part)) // FULL)
+        median = self.mantissa_median + (2000 if part < FULL // 2 else 0)
+        return exponents, self.mantissa_mean + spread, median
 
 
 EXACT = Thresholds()

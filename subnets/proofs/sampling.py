@@ -11,6 +11,7 @@ Source of the idea: Token-DiFR (arXiv 2511.20621).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,29 +27,59 @@ MASS_BITS = 40
 SHARE_BITS = 20
 
 
-def allowed(logits: Floats, sampling: Sampling) -> Mask | None:
-    """Which tokens of logits [n, vocab] survive top-k, then top-p; None if all do.
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tokens of logits [n, vocab] survive top-k, then top-p, and by how much.
 
-    Ranks order by logit, ties by id. Probability mass is counted in integers, so the boundary
-    of top-p is the same everywhere.
+    `depth` is about the change of logits, in logits, that would move a token across the border:
+    positive inside, negative outside.
     """
-    vocab = logits.shape[1]
+
+    keep: Mask
+    depth: Floats
+
+
+def allowed(logits: Floats, sampling: Sampling) -> Filter | None:
+    """The filter of these settings; None if every token survives.
+
+    Ranks order by logit, ties by id. Probability mass is counted in integers, so the border of
+    top-p is the same everywhere.
+    """
+    vocab, warm = logits.shape[1], sampling.temperature
     cut = sampling.top_k if 0 < sampling.top_k < vocab else vocab
-    if sampling.temperature == 0 or (cut == vocab and sampling.top_p >= 1.0):
+    if warm == 0 or (cut == vocab and sampling.top_p >= 1.0):
         return None
-    order = np.argsort(-logits, 1, kind="stable")[:, :cut]
+    order = np.argsort(-logits, 1, kind="stable")
     ranked = np.take_along_axis(logits, order, 1)
-    keep = np.ones(ranked.shape, bool)
+    keep, depth = np.ones(ranked.shape, bool), np.full(ranked.shape, np.inf)
+    if cut < vocab:
+        keep[:, cut:] = False
+        depth[:, :cut] = ranked[:, :cut] - ranked[:, cut, None]
+        depth[:, cut:] = ranked[:, cut:] - ranked[:, cut - 1, None]
     if sampling.top_p < 1.0:
-        mass = np.rint(exp((ranked - ranked[:, :1]) / sampling.temperature) * 2.0**MASS_BITS)
-        running = np.cumsum(mass.astype(np.int64), 1)
+        mass = np.rint(exp((ranked - ranked[:, :1]) / warm) * 2.0**MASS_BITS) * keep
+        counts = mass.astype(np.int64)
+        before = np.cumsum(counts, 1) - counts
+        totals = [int(row.sum()) for row in counts]
         share = round(sampling.top_p * (1 << SHARE_BITS))
-        limits = [int(total) * share >> SHARE_BITS for total in running[:, -1]]
-        keep = running - mass.astype(np.int64) <= np.array(limits)[:, None]
-        keep[:, 0] = True
-    result = np.zeros(logits.shape, bool)
-    np.put_along_axis(result, order, keep, 1)
-    return result
+        limits = np.array([total * share >> SHARE_BITS for total in totals])[:, None]
+        inside = before <= limits
+        inside[:, 0] = True
+        # mass moves by a quarter of its whole, at most, for one unit of logit over temperature
+        room = (limits - before) / np.array(totals)[:, None] * (4.0 * warm)
+        # a token also crosses by changing places with the one across the border
+        edge = inside.sum(1, keepdims=True)
+        last, first = (
+            np.take_along_axis(ranked, at, 1) for at in (edge - 1, np.minimum(edge, vocab - 1))
+        )
+        inner = np.minimum(np.maximum(room, 0.0), ranked - first)
+        outer = np.maximum(np.minimum(room, 0.0), ranked - last)
+        depth, keep = np.minimum(depth, np.where(inside, inner, outer)), keep & inside
+    depth[keep.sum(1) == vocab] = np.inf
+    by_id, depths = np.zeros(logits.shape, bool), np.empty(logits.shape)
+    np.put_along_axis(by_id, order, keep, 1)
+    np.put_along_axis(depths, order, depth, 1)
+    return Filter(by_id, depths)
 
 
 def noised(logits: Floats, draws: Floats | None, sampling: Sampling) -> Floats:
@@ -60,9 +91,9 @@ def noised(logits: Floats, draws: Floats | None, sampling: Sampling) -> Floats:
 
 def choose(logits: Floats, draws: Floats | None, sampling: Sampling) -> Ids:
     """The tokens that the seed demands, for logits [n, vocab] and their noise [n, vocab]."""
-    scores, mask = noised(logits, draws, sampling), allowed(logits, sampling)
-    if mask is not None:
-        scores = np.where(mask, scores, -np.inf)
+    scores, border = noised(logits, draws, sampling), allowed(logits, sampling)
+    if border is not None:
+        scores = np.where(border.keep, scores, -np.inf)
     tokens: Ids = scores.argmax(1)
     return tokens
 
@@ -75,18 +106,20 @@ def draws_for(sampling: Sampling, start: int, count: int, vocab: int) -> Floats 
 def margins(logits: Floats, tokens: Sequence[int], sampling: Sampling, start: int = 0) -> Floats:
     """By how much, in logits, each claimed token misses the demanded one; 0 where it is right.
 
-    `logits` [n, vocab] are the verifier's, `start` the output position of the first token. A
-    token that top-k or top-p cut off misses by at least its distance from the last that stayed.
+    `logits` [n, vocab] are the verifier's, `start` the output position of the first token. Near
+    the border of top-k or top-p a small error of the logits lets a token in or out, so a rival
+    counts for no more than its depth inside, and a token outside misses by its depth outside.
     """
     count, vocab = logits.shape
     scores = noised(logits, draws_for(sampling, start, count, vocab), sampling)
-    mask, rows, ids = allowed(logits, sampling), np.arange(count), np.asarray(tokens, np.int64)
-    if mask is None:
+    border, rows, ids = allowed(logits, sampling), np.arange(count), np.asarray(tokens, np.int64)
+    if border is None:
         gaps: Floats = scores.max(1) - scores[rows, ids]
         right = scores.argmax(1) == ids
     else:
-        inside = np.where(mask, scores, -np.inf)
-        edge = np.where(mask, logits, np.inf).min(1) - logits[rows, ids]
-        gaps = np.maximum(inside.max(1) - scores[rows, ids], np.where(mask[rows, ids], 0.0, edge))
-        right = inside.argmax(1) == ids
+        lead = scores - scores[rows, ids][:, None]
+        rivals = np.where(border.keep, np.minimum(lead, border.depth), 0.0)
+        outside = np.where(border.keep[rows, ids], 0.0, -border.depth[rows, ids])
+        gaps = np.maximum(rivals.max(1), outside)
+        right = np.where(border.keep, scores, -np.inf).argmax(1) == ids
     return np.where(right, 0.0, np.maximum(gaps, 1e-9))

@@ -1,14 +1,15 @@
 """Activation fingerprints in TOPLOC's format: 258 bytes for 32 tokens.
 
 A chunk is the flattened final hidden states of up to 32 tokens as bfloat16 patterns. Its proof
-is the polynomial through (index mod m, pattern) of the 128 values of largest magnitude, where m
-is the largest modulus up to 65,497 that keeps their indices apart: m, then the coefficients, as
-big-endian u16. A verifier with its own states evaluates the polynomial at its own top indices
-and compares exponents and mantissas.
+is the polynomial through (index mod m, pattern) of the values of largest magnitude, 128 for a
+full chunk, where m is the largest modulus up to 65,497 that keeps their indices apart: m, then
+the coefficients, as big-endian u16. A verifier with its own states evaluates the polynomial at
+its own top indices and compares exponents and mantissas.
 
-Rules of this codec beyond the format: equal magnitudes are ordered by index; a proof of any
-other length, modulus or residue than one this codec can produce is refused before arithmetic;
-the sign of a value counts (it is compared with the exponent).
+Rules of this codec beyond the format: equal magnitudes are ordered by index; a chunk of fewer
+tokens takes four values a token, so that it does not reach down to small, noisy values; a proof
+of any other length, modulus or residue than one this codec can produce is refused before
+arithmetic; the sign of a value counts (it is compared with the exponent).
 
 Source: TOPLOC (arXiv 2501.16007) and its published format.
 """
@@ -53,15 +54,18 @@ def chunks_for(tokens: int) -> int:
     return -(-tokens // CHUNK)
 
 
-def top_indices(flat: Patterns) -> Ints:
-    """Indices of the up to TOP largest magnitudes, largest first, ties by index."""
+def points_for(states: Patterns) -> int:
+    """Values that the proof of a chunk of states [tokens, hidden] is made of."""
+    return min(TOP * len(states) // CHUNK, states.size)
+
+
+def top_indices(flat: Patterns, count: int) -> Ints:
+    """Indices of the `count` largest magnitudes, largest first, ties by index."""
     magnitude = (flat & 0x7FFF).astype(np.int64)
-    if len(magnitude) <= TOP:
-        return np.argsort(-magnitude, kind="stable").astype(np.int64)
-    least = np.partition(magnitude, -TOP)[-TOP]
+    least = np.partition(magnitude, -count)[-count]
     candidates = np.flatnonzero(magnitude >= least)
     order = np.argsort(-magnitude[candidates], kind="stable")
-    return candidates[order[:TOP]].astype(np.int64)
+    return candidates[order[:count]].astype(np.int64)
 
 
 def find_modulus(indices: Ints) -> int:
@@ -77,7 +81,7 @@ def build_chunk(states: Patterns) -> bytes:
     flat = states.reshape(-1)
     if ((flat & 0x7F80) == 0x7F80).any():
         raise BadProof("the hidden states hold an infinity or NaN: the engine is broken")
-    indices = top_indices(flat)
+    indices = top_indices(flat, points_for(states))
     modulus = find_modulus(indices)
     coefficients = interpolate(indices % modulus, flat[indices].astype(np.int64))
     return np.concatenate([[modulus], coefficients]).astype(">u2").tobytes()
@@ -105,7 +109,7 @@ def parse_chunk(proof: bytes, points: int) -> tuple[int, Ints]:
 def compare_chunk(proof: bytes, states: Patterns) -> Distance:
     """Distance of one proof from the verifier's own states [tokens, hidden] of that chunk."""
     flat = states.reshape(-1)
-    indices = top_indices(flat)
+    indices = top_indices(flat, points_for(states))
     modulus, coefficients = parse_chunk(proof, len(indices))
     claimed = evaluate(coefficients, indices % modulus)
     own = flat[indices].astype(np.int64)

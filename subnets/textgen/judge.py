@@ -150,16 +150,15 @@ def check_fingerprints(
         distances = toploc.compare(answer.signed.proofs, states)
     except toploc.BadProof as e:
         raise Failure(Reason.FINGERPRINT, str(e)) from e
-    figures = {
-        "exponents": max(d.exponents for d in distances),
-        "mantissa_mean": max(d.mantissa_mean for d in distances),
-        "mantissa_median": max(d.mantissa_median for d in distances),
-    }
-    for name, value in figures.items():
-        if value > getattr(limits, name):
-            raise Failure(Reason.FINGERPRINT, f"the fingerprint's {name} is {value}, "
-                          f"{getattr(limits, name)} is allowed")  # fmt: skip
-    return figures
+    worst = {"exponents": 0, "mantissa_mean": 0, "mantissa_median": 0}
+    for at, distance in enumerate(distances):
+        for name, limit in zip(worst, limits.chunk_limits(distance.points)):
+            value = getattr(distance, name)
+            worst[name] = max(worst[name], value)
+            if value > limit:
+                raise Failure(Reason.FINGERPRINT, f"the {name} of fingerprint {at} is {value}, "
+                              f"{limit} is allowed")  # fmt: skip
+    return worst
 
 
 def judge_computation(

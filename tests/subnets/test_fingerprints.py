@@ -21,7 +21,8 @@ def patterns(seed: int, tokens: int = 32, hidden: int = 128) -> toploc.Patterns:
 def test_own_states_are_at_distance_zero(seed: int, tokens: int) -> None:
     states = patterns(seed, tokens)
     proofs = toploc.build(states)
-    assert [len(p) for p in proofs] == [258] * toploc.chunks_for(tokens)
+    full, rest = divmod(tokens, 32)
+    assert [len(p) for p in proofs] == [258] * full + [2 + 8 * rest] * (rest > 0)
     for distance in toploc.compare(proofs, states):
         assert (distance.exponents, distance.mantissa_mean, distance.mantissa_median) == (0, 0, 0)
 
@@ -39,7 +40,7 @@ def test_other_states_are_far_away() -> None:
 def test_a_flipped_sign_and_a_nudged_mantissa_are_counted() -> None:
     states = patterns(4)
     changed = states.copy().reshape(-1)
-    order = toploc.top_indices(changed)
+    order = toploc.top_indices(changed, 128)
     changed[order[0]] ^= 0x8000
     changed[order[1]] ^= 0x0001
     distance = toploc.compare(toploc.build(states), changed.reshape(states.shape))[0]
@@ -50,13 +51,13 @@ def test_a_flipped_sign_and_a_nudged_mantissa_are_counted() -> None:
 def test_ties_are_ordered_by_index() -> None:
     flat = np.full(300, 0x3F80, np.uint16)
     flat[200] = 0x4000
-    assert toploc.top_indices(flat).tolist() == [200, *range(127)]
+    assert toploc.top_indices(flat, 128).tolist() == [200, *range(127)]
 
 
-def test_short_chunks_of_a_tiny_model_use_every_value() -> None:
-    states = patterns(5, 1, 64)
-    assert len(toploc.build(states)[0]) == 2 + 2 * 64
-    assert toploc.compare(toploc.build(states), states)[0].points == 64
+def test_short_chunks_take_four_values_a_token() -> None:
+    states = patterns(5, 3, 64)
+    assert len(toploc.build(states)[0]) == 2 + 2 * 12
+    assert toploc.compare(toploc.build(states), states)[0].points == 12
 
 
 def test_broken_states_are_never_signed() -> None:
