@@ -16,7 +16,7 @@ from chain.blocks import Block, Header
 from chain.dev.simulate import Simulation, Slot, begin_block, simulate
 from chain.executive import Executive
 from chain.importer import Importer, ImportOutcome
-from chain.mev import ShieldKeys, available
+from chain.mev import ShieldKeys
 from chain.mev_carrier import carried
 from chain.pallets import aura
 from chain.pallets.system import Account, BlockHash
@@ -80,12 +80,13 @@ class Engine:
         pool: Pool,
         clock: Clock,
         keys: dict[bytes, Keypair] | None = None,
+        shield: ShieldKeys | None = None,
     ) -> None:
         self.store, self.executive, self.importer = store, executive, importer
         self.pool, self.keys = pool, dict(keys or {})
         self._clock = clock
         self.time_offset_ms = 0
-        self.shield = ShieldKeys() if available() else None
+        self.shield = shield
         self._change = Change()
         self._best_state: State | None = None
         self._best_hash = Hash(b"")

@@ -21,6 +21,8 @@ from chain.dev.tools import DevTools
 from chain.engine import Change, Clock, Engine
 from chain.executive import Executive
 from chain.importer import Importer
+from chain.mev import ShieldKeys
+from chain.mev import available as mev_available
 from chain.pallets import aura, grandpa
 from chain.pool import Limits, Pool
 from chain.rpc.context import Identity, NetworkView, Node, header_json
@@ -80,6 +82,7 @@ class FullNode:
             Pool(config.limits),
             Clock(time.monotonic, lambda: time.time_ns() // 1_000_000),
             {key.public_key: key for key in config.keys},
+            ShieldKeys() if mev_available() else None,
         )
         self.hub = Hub()
         self.hub.followers.unpin = self._unpin
