@@ -123,7 +123,7 @@ def space(data: Data) -> int:
 class CommitmentInfo:
     """The fields of a commitment, at most three."""
 
-    fields: tuple[Data, ...]
+    fields: Annotated[tuple[Data, ...], AtMost(3)]
 
 
 @scale_type("pallet_commitments::types::Registration")

@@ -65,14 +65,14 @@ def compute_fee(length: int, info: DispatchInfo, weight: int, tip: int) -> int:
 
 
 def can_pay(s: State, who: AccountId, fee: int) -> bool:
-    """Whether the account can pay the fee in TAO; a reaped account may spend its last rao."""
-    return fee == 0 or ((Account, who) in s and can_withdraw(s, who, fee, Keep.EXPENDABLE))
+    """Whether the account can pay the fee in TAO and stay alive."""
+    return fee == 0 or ((Account, who) in s and can_withdraw(s, who, fee, Keep.PRESERVE))
 
 
 def charge(s: State, who: AccountId, fee: int) -> None:
     """Take the estimated fee; raises TokenError."""
     if fee:
-        withdraw_balance(s, who, fee, Keep.EXPENDABLE)
+        withdraw_balance(s, who, fee, Keep.PRESERVE)
 
 
 def settle(s: State, who: AccountId, charged: int, actual: int, tip: int) -> None:

@@ -17,6 +17,7 @@ from ganglion.scale import (
     RESULT,
     SORTED_MAP,
     Array,
+    AtMost,
     Codec,
     Enumeration,
     Fixed,
@@ -96,7 +97,8 @@ class TypeRegistry:
     ) -> int:
         """Intern a type under `key`; `body` is built after the id exists, so it may recur.
 
-        `params` are the type's generic parameters: a name with a Python type or an id.
+        `params` are the type's generic parameters: a name with a Python type, an id,
+        or None for one that has no encoding.
         """
         known = self.ids.get(key)
         if known is not None:
@@ -105,13 +107,13 @@ class TypeRegistry:
         self.types.append(b"")
         head = vec([text(p) for p in path.split("::")]) if path else b"\0"
         generics = vec(
-            [
-                text(n) + b"\1" + (compact_encode(tp) if isinstance(tp, int) else self.ref(tp))
-                for n, tp in params or []
-            ]
+            [text(n) + (b"\0" if tp is None else b"\1" + self._id(tp)) for n, tp in params or []]
         )
         self.types[number] = head + generics + body() + b"\0"
         return number
+
+    def _id(self, tp: Any) -> bytes:
+        return compact_encode(tp) if isinstance(tp, int) else self.ref(tp)
 
     def of(self, tp: Any) -> int:
         """The id of a Python type; TypeError when SCALE cannot carry it."""
@@ -191,6 +193,17 @@ class TypeRegistry:
             [("K", key), ("V", value)],
         )
 
+    def _bounded(self, items: Any) -> int:
+        """BoundedVec: clients tell it from a Vec by its path (and wrap its value once more)."""
+        inner = self.of(items)
+        item = Annotated[int, Uint(8)] if items is bytes else get_args(items)[0]
+        return self.add(
+            ("bounded", inner),
+            "bounded_collections::bounded_vec::BoundedVec",
+            lambda: self.composite([("_0", items)]),
+            [("T", item), ("S", None)],
+        )
+
     def _annotated(self, tp: Any, args: tuple[Any, ...]) -> int:
         byte = Annotated[int, Uint(8)]
         # Nested annotations arrive flattened, innermost mark first: the last one is about the rest.
@@ -205,6 +218,8 @@ class TypeRegistry:
                     return self._array(byte, size)
                 case Array(size):
                     return self._array(get_args(inner)[0], size)
+                case AtMost():
+                    return self._bounded(inner)
                 case PackedOf(item):
                     return self._sequence(item)
                 case OpaqueOf(of):

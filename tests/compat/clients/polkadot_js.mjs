@@ -121,7 +121,7 @@ const cells = {
     return `${after - before} rao of alpha`;
   },
   async commitment(ctx) {
-    const info = { fields: [[{ Raw5: '0x68656c6c6f' }]] };
+    const info = { fields: [{ Raw5: '0x68656c6c6f' }] };
     await send(ctx, ctx.api.tx.commitments.setCommitment(ctx.netuid, info), minerHotkey);
     check((await ctx.api.query.commitments.commitmentOf(ctx.netuid, minerHotkey.address)).isSome);
   },
