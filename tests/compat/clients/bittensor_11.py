@@ -63,9 +63,11 @@ class Context:
 @cell
 def connect(ctx):
     ctx.open()
-    return f"spec {ctx.call(ctx.client.spec_version())}" if callable(
-        ctx.client.spec_version
-    ) else "connected"
+    return (
+        f"spec {ctx.call(ctx.client.spec_version())}"
+        if callable(ctx.client.spec_version)
+        else "connected"
+    )
 
 
 @cell
@@ -156,15 +158,23 @@ def stake(ctx):
     item = bt.storage.SubtensorModule.TotalHotkeyAlpha
     before = ctx.query(item, OWNER.hotkey.ss58_address, ctx.netuid)
     ctx.execute(
-        bt.AddStake(hotkey_ss58=OWNER.hotkey.ss58_address, netuid=ctx.netuid, amount_tao=10,
-                    slippage_protection=False),
+        bt.AddStake(
+            hotkey_ss58=OWNER.hotkey.ss58_address,
+            netuid=ctx.netuid,
+            amount_tao=10,
+            slippage_protection=False,
+        ),
         OWNER,
     )
     after = ctx.query(item, OWNER.hotkey.ss58_address, ctx.netuid)
     assert after > before
     ctx.execute(
-        bt.RemoveStake(hotkey_ss58=OWNER.hotkey.ss58_address, netuid=ctx.netuid, amount_alpha=1,
-                       slippage_protection=False),
+        bt.RemoveStake(
+            hotkey_ss58=OWNER.hotkey.ss58_address,
+            netuid=ctx.netuid,
+            amount_alpha=1,
+            slippage_protection=False,
+        ),
         OWNER,
     )
     return f"{after - before} rao of alpha"
@@ -176,9 +186,10 @@ def commitment(ctx):
         netuid=ctx.netuid, info={"fields": [[{"Raw5": "0x68656c6c6f"}]]}
     )
     ctx.submit(call, MINER, signer="hotkey")
-    assert ctx.query(
-        bt.storage.Commitments.CommitmentOf, ctx.netuid, MINER.hotkey.ss58_address
-    ) is not None
+    assert (
+        ctx.query(bt.storage.Commitments.CommitmentOf, ctx.netuid, MINER.hotkey.ss58_address)
+        is not None
+    )
 
 
 @cell

@@ -59,4 +59,6 @@ def run(context, url):
             if isinstance(e, KeyboardInterrupt):
                 raise
         seconds = round(time.monotonic() - started, 2)
-        print(json.dumps({"cell": name, "ok": ok, "note": str(note), "seconds": seconds}), flush=True)
+        print(
+            json.dumps({"cell": name, "ok": ok, "note": str(note), "seconds": seconds}), flush=True
+        )

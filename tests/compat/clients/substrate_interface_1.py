@@ -103,8 +103,12 @@ def register_subnet(ctx):
         if record.value["event_id"] == "NetworkAdded":
             ctx.netuid = record.value["attributes"][0]
     assert ctx.netuid is not None
-    ctx.sudo("AdminUtils", "sudo_set_commit_reveal_weights_enabled", netuid=ctx.netuid, enabled=False)
-    ctx.sudo("AdminUtils", "sudo_set_weights_set_rate_limit", netuid=ctx.netuid, weights_set_rate_limit=0)
+    ctx.sudo(
+        "AdminUtils", "sudo_set_commit_reveal_weights_enabled", netuid=ctx.netuid, enabled=False
+    )
+    ctx.sudo(
+        "AdminUtils", "sudo_set_weights_set_rate_limit", netuid=ctx.netuid, weights_set_rate_limit=0
+    )
     deadline = time.time() + 60
     while True:
         try:
@@ -120,7 +124,11 @@ def register_subnet(ctx):
 @cell
 def register_neuron(ctx):
     ctx.send(
-        BOB, "SubtensorModule", "burned_register", netuid=ctx.netuid, hotkey=MINER_HOTKEY.ss58_address
+        BOB,
+        "SubtensorModule",
+        "burned_register",
+        netuid=ctx.netuid,
+        hotkey=MINER_HOTKEY.ss58_address,
     )
     uid = ctx.query("Uids", ctx.netuid, MINER_HOTKEY.ss58_address)
     assert uid is not None
@@ -205,7 +213,9 @@ def set_weights(ctx):
 def commit_reveal(ctx):
     from hashlib import blake2b
 
-    ctx.sudo("AdminUtils", "sudo_set_commit_reveal_weights_enabled", netuid=ctx.netuid, enabled=True)
+    ctx.sudo(
+        "AdminUtils", "sudo_set_commit_reveal_weights_enabled", netuid=ctx.netuid, enabled=True
+    )
     ctx.sudo("AdminUtils", "sudo_set_tempo", netuid=ctx.netuid, tempo=10)
     miner = ctx.query("Uids", ctx.netuid, MINER_HOTKEY.ss58_address)
     salt = [1, 2, 3]
@@ -214,10 +224,16 @@ def commit_reveal(ctx):
     def vec(values):
         return bytes([len(values) << 2]) + b"".join(v.to_bytes(2, "little") for v in values)
 
-    body = who + ctx.netuid.to_bytes(2, "little") + vec([miner]) + vec([60000]) + vec(salt) + bytes(8)
+    body = (
+        who + ctx.netuid.to_bytes(2, "little") + vec([miner]) + vec([60000]) + vec(salt) + bytes(8)
+    )
     commit_hash = "0x" + blake2b(body, digest_size=32).hexdigest()
     ctx.send(
-        OWNER_HOTKEY, "SubtensorModule", "commit_weights", netuid=ctx.netuid, commit_hash=commit_hash
+        OWNER_HOTKEY,
+        "SubtensorModule",
+        "commit_weights",
+        netuid=ctx.netuid,
+        commit_hash=commit_hash,
     )
     deadline = time.time() + 60
     while True:
