@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chain.dev import subnets
+from chain.dev.beacon import advance_beacon
 from chain.dev.rpc_common import account, on_worker, subnet, tools_of
 from chain.rpc.context import Node, hex0x
 from chain.rpc.methods import MethodTable
@@ -45,3 +46,9 @@ async def skip_rate_limits(node: Node, netuid: int | None = None) -> str:
     """Forget when anybody last did anything; on a subnet also when weights were last set."""
     which = None if netuid is None else subnet(netuid)
     return hex0x(await on_worker(node, subnets.skip_rate_limits, tools_of(node), which))
+
+
+@methods.rpc_async("dev_advanceBeacon")
+async def advance(node: Node, round: int | None = None) -> int:  # noqa: A002
+    """Write the local beacon's pulses up to a round (default: the one due now); the last one."""
+    return int(await on_worker(node, advance_beacon, tools_of(node), round))

@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
@@ -255,10 +254,10 @@ def _is_remote(request: web.BaseRequest) -> bool:
 
 def _same_origin(origin: str, allowed: str) -> bool:
     """`allowed` may end in `:*` for any port."""
-    if allowed.endswith(":*"):
-        parts = urlsplit(origin)
-        return f"{parts.scheme}://{parts.hostname}" == allowed[:-2]
-    return origin == allowed
+    if not allowed.endswith(":*"):
+        return origin == allowed
+    host, _, port = origin.rpartition(":")
+    return allowed[:-2] in (origin, host if port.isdecimal() else origin)
 
 
 def _cors_headers(origin: str | None) -> dict[str, str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from chain.beacon import local_config
 from chain.dev.devnode import DevNode
+from chain.pallets.drand import BeaconConfig, LastStoredRound, Pulses, verified
+from chain.pallets.drand_types import BeaconConfiguration
 from chain.pallets.subtensor import share_pool
 from chain.pallets.subtensor.neurons import get_hotkey, is_immune
 from chain.pallets.subtensor.storage_keys import Owner
@@ -14,6 +17,7 @@ from chain.pallets.subtensor.storage_registration import LastTxBlock
 from chain.rpc.errors import RpcError
 from chain.runtime.state import State
 from ganglion.keys import Keypair, dev_key
+from ganglion.scale import codec
 
 NETUID = 1
 
@@ -78,6 +82,23 @@ def test_rate_limits_are_forgotten(node: DevNode):
     after = state(node)
     assert after[LastTxBlock, dev_key("Bob").account_id] == 0
     assert not any(after[LastUpdate, NETUID])
+
+
+def test_the_beacon_moves_by_hand(node: DevNode):
+    with pytest.raises(RpcError, match="public beacon"):
+        node.rpc("dev_advanceBeacon")
+    config = local_config(genesis_time=1_600_000_000)
+    raw = "0x" + codec(BeaconConfiguration).encode(config).hex()
+    node.rpc("dev_setStorage", [["0x" + BeaconConfig.prefix.hex(), raw]])
+    node.rpc("dev_newBlock")
+    last = state(node)[LastStoredRound]
+    assert last > 0
+    assert node.rpc("dev_advanceBeacon", last + 40) == last + 40
+    after = state(node)
+    assert all((Pulses, number) in after for number in range(last + 1, last + 41))
+    assert verified(config, after[Pulses, last + 40])
+    with pytest.raises(RpcError, match="at most"):
+        node.rpc("dev_advanceBeacon", last + 10**6)
 
 
 @pytest.mark.parametrize(
