@@ -65,9 +65,9 @@ class ShieldKeys:
     def __init__(self) -> None:
         self._keys: OrderedDict[bytes, MLKEM768PrivateKey] = OrderedDict()
 
-    def announce(self) -> bytes:
-        """Make a key pair and return the public key (1184 bytes)."""
-        private = MLKEM768PrivateKey.generate()
+    def announce(self, seed: bytes | None = None) -> bytes:
+        """Make a key pair, of 64 bytes of randomness, and return the public key (1184 bytes)."""
+        private = MLKEM768PrivateKey.from_seed_bytes(seed or secrets.token_bytes(64))
         public = private.public_key().public_bytes_raw()
         self._keys[twox_128(public)] = private
         while len(self._keys) > KEPT_KEYS:

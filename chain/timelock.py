@@ -103,6 +103,8 @@ def encrypt(key: bytes, number: int, message: bytes, entropy: bytes) -> bytes:
 
     `entropy`: 76 fresh random bytes (AES key, sigma, nonce).
     """
+    if len(entropy) != 76:
+        raise ValueError(f"{len(entropy)} bytes of entropy instead of 76")
     bls = _bls()
     secret, sigma, nonce = entropy[:32], entropy[32:64], entropy[64:76]
     r = _h3(sigma, secret)
