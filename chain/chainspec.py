@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.genesis import Genesis, build_genesis
+from chain.runtime.flavour import SLOW
 from chain.runtime.runtime import Runtime
 from ganglion import ss58
 from ganglion.errors import InvalidAddress
@@ -86,7 +87,12 @@ def preset(name: str, runtime: Runtime, nonce: bytes | None = None) -> ChainSpec
     )
     title = {"dev": "Development", "local": "Bittensor"}[name]
     kind = {"dev": "Development", "local": "Local"}[name]
-    return ChainSpec(title, f"ganglion_{name}", kind, build_genesis(runtime, genesis))
+    return ChainSpec(title, preset_id(name), kind, build_genesis(runtime, genesis))
+
+
+def preset_id(name: str) -> str:
+    """The id of a built-in chain, which names its folder."""
+    return f"ganglion_{name}{'_slow' if SLOW else ''}"
 
 
 def _extra_wallet() -> AccountId | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-from chain.chainspec import BadSpec, ChainSpec, load, preset
+from chain.chainspec import BadSpec, ChainSpec, load, preset, preset_id
 from chain.node import FullNode, NodeConfig, NodeError
 from chain.options import BadOption, Options, parse_options
 from chain.pool import Limits
@@ -117,7 +117,7 @@ def _find_spec(options: Options, base: Path) -> ChainSpec:
         return load(options.load_state)
     if options.chain not in ("dev", "local"):
         return load(Path(options.chain))
-    kept = _chain_folder(base, f"ganglion_{options.chain}") / SPEC_FILE
+    kept = _chain_folder(base, preset_id(options.chain)) / SPEC_FILE
     if kept.exists():
         return load(kept)
     return preset(options.chain, make_runtime())
@@ -167,6 +167,8 @@ async def _until_stopped(options: Options, spec: ChainSpec, store: ChainStore) -
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     _announce(node, options)
+    gc.freeze()
+    gc.enable()
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait((waiting, node.fatal), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

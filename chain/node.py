@@ -156,13 +156,13 @@ class FullNode:
             self.fatal.set_exception(task.exception() or RuntimeError("unreachable"))
 
     def finalizes_alone(self) -> bool:
-        """Whether this node is the chain's only authority and voter."""
+        """Whether every author and voter of the chain is this node, which then needs nobody."""
         state: State = self.engine.best_state()
         authorities = state[aura.Authorities]
         return (
-            len(authorities) == 1
-            and len(state[grandpa.Authorities]) <= 1
-            and authorities[0] in self.engine.keys
+            len(authorities) > 0
+            and len(state[grandpa.Authorities]) <= len(authorities)
+            and all(key in self.engine.keys for key in authorities)
         )
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from chain.runtime.errors import CallError, ensure
+from chain.runtime.flavour import slow_or_fast
 from chain.runtime.pallet import Constant, Pallet, constant, on_initialize
 from chain.runtime.state import State
 from chain.runtime.storage import Value, storage
@@ -16,7 +17,7 @@ AuraId = Annotated[bytes, Fixed(32)]
 
 AURA = b"aura"
 
-SlotDuration: Constant[u64] = constant(250)
+SlotDuration: Constant[u64] = constant(slow_or_fast(12_000, 250))
 """The slot duration in milliseconds. 250 marks a fast chain to every client."""
 
 Authorities: Value[tuple[AuraId, ...]] = storage(default=())

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from chain.pallets.preimage import Bounded
 from chain.runtime.errors import Errors, error
+from chain.runtime.flavour import slow_or_fast
 from chain.runtime.pallet import Constant, constant, event
 from chain.runtime.storage import Identity, Map, Twox, Value, storage
 from ganglion.scale import AtMost, Fixed, scale_type, u32
@@ -21,10 +22,14 @@ MinimumDeposit: Constant[Rao] = constant(Rao(10_000_000_000))
 AbsoluteMinimumContribution: Constant[Rao] = constant(Rao(100_000_000))
 """The absolute minimum contribution."""
 
-MinimumBlockDuration: Constant[BlockNumber] = constant(BlockNumber(50))
+MinimumBlockDuration: Constant[BlockNumber] = constant(
+    slow_or_fast(BlockNumber(50_400), BlockNumber(50))
+)
 """The minimum block duration for a crowdloan."""
 
-MaximumBlockDuration: Constant[BlockNumber] = constant(BlockNumber(20_000))
+MaximumBlockDuration: Constant[BlockNumber] = constant(
+    slow_or_fast(BlockNumber(432_000), BlockNumber(20_000))
+)
 """The maximum block duration for a crowdloan."""
 
 RefundContributorsLimit: Constant[u32] = constant(50)

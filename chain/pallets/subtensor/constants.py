@@ -1,12 +1,13 @@
 """Constants of SubtensorModule: the first value of each setting, bounds and prices.
 
-Values are those of the fast-block build, which clients meet on local networks.
+Where upstream has a fast and a slow build, both values are here.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from chain.runtime.flavour import slow_or_fast
 from chain.runtime.pallet import Constant, constant
 from ganglion.scale import Fixed, i16, u8, u16, u32, u64
 from ganglion.units import Percent, Rao
@@ -19,7 +20,7 @@ InitialMinAllowedWeights: Constant[u16] = constant(1_024)
 """First MinAllowedWeights."""
 InitialEmissionValue: Constant[u16] = constant(0)
 """First emission; unused."""
-InitialTempo: Constant[u16] = constant(10)
+InitialTempo: Constant[u16] = constant(slow_or_fast(360, 10))
 """First Tempo."""
 InitialDifficulty: Constant[u64] = constant(10_000_000)
 """First Difficulty."""
@@ -103,7 +104,7 @@ InitialTxRateLimit: Constant[u64] = constant(1_000)
 """First TxRateLimit."""
 InitialTxDelegateTakeRateLimit: Constant[u64] = constant(216_000)
 """First TxDelegateTakeRateLimit."""
-InitialTxChildKeyTakeRateLimit: Constant[u64] = constant(5)
+InitialTxChildKeyTakeRateLimit: Constant[u64] = constant(slow_or_fast(216_000, 5))
 """First TxChildkeyTakeRateLimit."""
 InitialAdjustmentAlpha: Constant[u64] = constant(0)
 """First AdjustmentAlpha."""
@@ -127,9 +128,9 @@ LiquidAlphaOn: Constant[bool] = constant(False)
 """First LiquidAlphaOn."""
 Yuma3On: Constant[bool] = constant(False)
 """First Yuma3On."""
-InitialColdkeySwapAnnouncementDelay: Constant[u32] = constant(50)
+InitialColdkeySwapAnnouncementDelay: Constant[u32] = constant(slow_or_fast(36_000, 50))
 """First ColdkeySwapAnnouncementDelay."""
-InitialColdkeySwapReannouncementDelay: Constant[u32] = constant(10)
+InitialColdkeySwapReannouncementDelay: Constant[u32] = constant(slow_or_fast(7_200, 10))
 """First ColdkeySwapReannouncementDelay."""
 InitialDissolveNetworkScheduleDuration: Constant[u32] = constant(36_000)
 """First DissolveNetworkScheduleDuration."""
@@ -141,7 +142,7 @@ InitialStartCallDelay: Constant[u64] = constant(0)
 """First StartCallDelay."""
 KeySwapOnSubnetCost: Constant[Rao] = constant(1_000_000)
 """Price of swapping a hotkey on one subnet."""
-HotkeySwapOnSubnetInterval: Constant[u64] = constant(1)
+HotkeySwapOnSubnetInterval: Constant[u64] = constant(slow_or_fast(7_200, 1))
 """Blocks between two hotkey swaps on one subnet."""
 LeaseDividendsDistributionInterval: Constant[u32] = constant(100)
 """Blocks between two payments of lease dividends."""
@@ -151,5 +152,5 @@ SubtensorPalletId: Constant[PalletId] = constant(b"subtensr")
 """From which the subnets' accounts are derived."""
 BurnAccountId: Constant[PalletId] = constant(b"burntnsr")
 """From which the account for burned TAO is derived."""
-InitialMaxEpochsPerBlock: Constant[u8] = constant(32)
+InitialMaxEpochsPerBlock: Constant[u8] = constant(slow_or_fast(2, 32))
 """First MaxEpochsPerBlock."""

@@ -1,7 +1,8 @@
 """Block 0: root, and subnet 1 as upstream's localnet has it.
 
-Root belongs to Alice and her hotkey. Subnet 1 belongs to nobody: a pool of 10 TAO and 10 alpha,
-one neuron of the zero account with one alpha of stake; its emission was never started.
+Root belongs to Alice and her hotkey, on the slow build to nobody. Subnet 1 belongs to nobody: a
+pool of 10 TAO and 10 alpha, one neuron of the zero account with one alpha of stake; its emission
+was never started.
 
 Upstream: pallets/subtensor/src/macros/genesis.rs
 """
@@ -40,6 +41,7 @@ from chain.pallets.subtensor.storage_stake import (
 from chain.pallets.subtensor.subnets import symbol_of
 from chain.pallets.subtensor.types import NOBODY
 from chain.pallets.subtensor.uids import do_append_neuron
+from chain.runtime.flavour import slow_or_fast
 from chain.runtime.pallet import genesis
 from chain.runtime.state import State
 from consensus.economics import safe_float
@@ -66,8 +68,8 @@ def _add_root(s: State) -> None:
     root = ROOT_NETUID
     s[NetworksAdded, root] = True
     s[TotalNetworks] = 1
-    s[SubnetOwner, root] = dev_key("Alice").account_id
-    s[SubnetOwnerHotkey, root] = dev_key("Alice_hk").account_id
+    s[SubnetOwner, root] = slow_or_fast(NOBODY, dev_key("Alice").account_id)
+    s[SubnetOwnerHotkey, root] = slow_or_fast(NOBODY, dev_key("Alice_hk").account_id)
     s[SubnetworkN, root] = 0
     s[MaxAllowedUids, root] = SEATS_ON_ROOT
     s[MaxAllowedValidators, root] = SEATS_ON_ROOT

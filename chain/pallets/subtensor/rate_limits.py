@@ -28,16 +28,17 @@ from chain.pallets.subtensor.types import (
     TransactionType,
 )
 from chain.pallets.system import block_number
+from chain.runtime.flavour import slow_or_fast
 from chain.runtime.state import State
 from ganglion.fixed import sat_sub
 from ganglion.units import AccountId, NetUid
 
 SET_CHILDREN_LIMIT = 150
 SET_OWNER_HOTKEY_LIMIT = 50_400
-MECHANISM_LIMIT = 1
-"""Between two changes of mechanism count or split; fast-block value."""
-TRIM_LIMIT = 1
-"""Between two uid trimmings; fast-block value."""
+MECHANISM_LIMIT = slow_or_fast(7_200, 1)
+"""Between two changes of mechanism count or split."""
+TRIM_LIMIT = slow_or_fast(216_000, 1)
+"""Between two uid trimmings."""
 
 
 def passes(limit: int, now: int, last: int) -> bool:

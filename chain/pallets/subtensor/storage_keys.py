@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.constants import (
+    InitialColdkeySwapAnnouncementDelay,
+    InitialColdkeySwapReannouncementDelay,
+)
 from chain.pallets.subtensor.types import NOBODY, ChainIdentityV2
 from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
 from ganglion.scale import u64, u128
@@ -17,9 +21,13 @@ AccountFlags: Map[Blake2[AccountId], u128] = storage(default=0)
 """Bit 0: the account refuses incoming locked alpha."""
 LastHotkeySwapOnNetuid: Map[Identity[NetUid], Blake2[AccountId], u64] = storage(default=0)
 """Block of a coldkey's latest hotkey swap on one subnet."""
-ColdkeySwapAnnouncementDelay: Value[BlockNumber] = storage(default=50)
+ColdkeySwapAnnouncementDelay: Value[BlockNumber] = storage(
+    default=InitialColdkeySwapAnnouncementDelay.value
+)
 """Blocks between the announcement and the swap of a coldkey."""
-ColdkeySwapReannouncementDelay: Value[BlockNumber] = storage(default=10)
+ColdkeySwapReannouncementDelay: Value[BlockNumber] = storage(
+    default=InitialColdkeySwapReannouncementDelay.value
+)
 """Blocks after which an announcement may be replaced or cleared."""
 ColdkeySwapAnnouncements: Map[Twox[AccountId], tuple[BlockNumber, Hash] | None] = storage()
 """Block from which the swap may happen, and the hash of the new coldkey."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.constants import InitialMaxEpochsPerBlock, InitialTempo
 from chain.pallets.subtensor.types import NOBODY, EpochConsensus, SubnetIdentityV3
 from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
 from ganglion.scale import u8, u16, u64
@@ -57,7 +58,7 @@ LargestLocked: Map[Identity[NetUid], u64] = storage(default=0)
 """Largest lock ever on the subnet; kept for readers of the old layout."""
 DissolveNetworkScheduleDuration: Value[BlockNumber] = storage(default=36000)
 """Delay of a scheduled dissolution; nothing schedules one."""
-Tempo: Map[Identity[NetUid], u16] = storage(default=10)
+Tempo: Map[Identity[NetUid], u16] = storage(default=InitialTempo.value)
 """Blocks between two epochs."""
 LastEpochBlock: Map[Identity[NetUid], u64] = storage(default=0)
 """Block of the latest epoch, or of the latest reset of the cycle."""
@@ -69,7 +70,7 @@ BlocksSinceLastStep: Map[Identity[NetUid], u64] = storage(default=0)
 """Blocks since the latest epoch."""
 LastMechansimStepBlock: Map[Identity[NetUid], u64] = storage(default=0)
 """Block of the latest epoch that paid; upstream's spelling."""
-MaxEpochsPerBlock: Value[u8] = storage(default=32)
+MaxEpochsPerBlock: Value[u8] = storage(default=InitialMaxEpochsPerBlock.value)
 """How many epochs one block may run; the others wait."""
 SubnetEpochConsensus: Map[Identity[NetUid], EpochConsensus] = storage(default=EpochConsensus.Yuma)
 """Which consensus the subnet's epochs run; here always Yuma."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.constants import InitialTxChildKeyTakeRateLimit
 from chain.pallets.subtensor.types import RateLimitKey
 from chain.runtime.storage import Blake2, Identity, Map, Value, storage
 from ganglion.scale import u16, u64
@@ -49,7 +50,7 @@ TxRateLimit: Value[u64] = storage(default=1000)
 """Blocks between two hotkey swaps of a coldkey."""
 TxDelegateTakeRateLimit: Value[u64] = storage(default=216000)
 """Blocks between two raises of a delegate's take."""
-TxChildkeyTakeRateLimit: Value[u64] = storage(default=5)
+TxChildkeyTakeRateLimit: Value[u64] = storage(default=InitialTxChildKeyTakeRateLimit.value)
 """Blocks between two raises of a childkey take."""
 WeightsVersionKeyRateLimit: Value[u64] = storage(default=5)
 """Tempos between two changes of the version key by an owner."""
