@@ -11,6 +11,7 @@ from hashlib import sha256
 
 from chain import timelock
 from chain.pallets.drand_types import (
+    QUICKNET,
     BeaconConfiguration,
     Metadata,
     Pulse,
@@ -28,16 +29,24 @@ LOCAL_HASH = sha256(b"ganglion local beacon").digest()
 SECRET = int.from_bytes(LOCAL_HASH, "big") >> 2
 """Below the group order; public on purpose."""
 
+PUBLIC_KEY = bytes.fromhex(
+    "b6f8e4b8786c357dd7dbae44291342d8d706429ebdb3e267ecf91255c0253d8e"
+    "8f40fec676446069a4d7ef0542b030e11931248749169d644f5edc32900c35a8"
+    "dc7130204cf7a1447a531b1e2708fde19bbe9a691db6c925ad1f6e1668ec1535"
+)
+"""Of that secret; written out, because nodes without the extra `bls` start chains, too."""
+
 _SIGNER = Keypair.from_seed(LOCAL_HASH)
 
 
-def local_config(genesis_time: int, period: int = 3) -> BeaconConfiguration:
+def local_config(genesis_time: int = QUICKNET.genesis_time, period: int = 3) -> BeaconConfiguration:
     """The configuration of a local beacon whose round 1 is at `genesis_time` (seconds).
 
-    `period` should not be shorter than a block: authors add one pulse a block.
+    By default rounds have the numbers of drand's Quicknet. `period` should not be shorter than a
+    block: authors add one pulse a block.
     """
     return BeaconConfiguration(
-        public_key=timelock.public_key(SECRET),
+        public_key=PUBLIC_KEY,
         period=period,
         genesis_time=genesis_time,
         hash=LOCAL_HASH,

@@ -23,7 +23,11 @@ CODE_MARKER = b"ganglion: this runtime is Python, not Wasm"
 
 @dataclass(frozen=True)
 class Genesis:
-    """What a chain starts with. Keys are 32-byte public keys; balances are rao."""
+    """What a chain starts with. Keys are 32-byte public keys; balances are rao.
+
+    With `local_beacon` the authors make the pulses that open timelocks (`chain.beacon`);
+    without, somebody has to fetch drand's.
+    """
 
     balances: tuple[tuple[AccountId, Rao], ...]
     authorities: tuple[bytes, ...]
@@ -31,6 +35,7 @@ class Genesis:
     sudo: AccountId | None = None
     nonce: bytes = b""
     subnets: bool = True
+    local_beacon: bool = True
 
 
 def build_genesis(runtime: Runtime, genesis: Genesis) -> dict[bytes, bytes]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from chain import timelock
-from chain.beacon import LOCAL_HASH, local_pulse, round_at, signed_payload
+from chain.beacon import LOCAL_HASH, local_config, local_pulse, round_at, signed_payload
+from chain.genesis import Genesis
 from chain.pallets.drand_types import (
     QUICKNET,
     BeaconConfiguration,
@@ -31,6 +32,7 @@ from chain.runtime.pallet import (
     call,
     constant,
     event,
+    genesis,
     inherent,
     validate_unsigned,
 )
@@ -224,6 +226,13 @@ def config_validity(s: State, payload: BeaconConfigurationPayload) -> Validity:
 def tagged(tag: bytes) -> bytes:
     """A pool tag under this pallet's prefix."""
     return codec(bytes).encode(TAG) + tag
+
+
+@genesis
+def build(s: State, spec: Genesis) -> None:
+    """Offline networks start with a beacon of their own."""
+    if spec.local_beacon:
+        s[BeaconConfig] = local_config()
 
 
 @inherent

@@ -7,7 +7,7 @@ import pytest
 from chain.beacon import local_config
 from chain.dev.devnode import DevNode
 from chain.pallets.drand import BeaconConfig, LastStoredRound, Pulses, verified
-from chain.pallets.drand_types import BeaconConfiguration
+from chain.pallets.drand_types import QUICKNET, BeaconConfiguration
 from chain.pallets.subtensor import share_pool
 from chain.pallets.subtensor.neurons import get_hotkey, is_immune
 from chain.pallets.subtensor.storage_keys import Owner
@@ -85,12 +85,17 @@ def test_rate_limits_are_forgotten(node: DevNode):
 
 
 def test_the_beacon_moves_by_hand(node: DevNode):
+    def listen(config: BeaconConfiguration) -> None:
+        raw = "0x" + codec(BeaconConfiguration).encode(config).hex()
+        node.rpc("dev_setStorage", [["0x" + BeaconConfig.prefix.hex(), raw]])
+        node.rpc("dev_newBlock")
+
+    config = state(node)[BeaconConfig]
+    assert config == local_config()
+    listen(QUICKNET)
     with pytest.raises(RpcError, match="public beacon"):
         node.rpc("dev_advanceBeacon")
-    config = local_config(genesis_time=1_600_000_000)
-    raw = "0x" + codec(BeaconConfiguration).encode(config).hex()
-    node.rpc("dev_setStorage", [["0x" + BeaconConfig.prefix.hex(), raw]])
-    node.rpc("dev_newBlock")
+    listen(config)
     last = state(node)[LastStoredRound]
     assert last > 0
     assert node.rpc("dev_advanceBeacon", last + 40) == last + 40

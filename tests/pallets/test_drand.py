@@ -235,3 +235,7 @@ def test_payload_codecs_are_bounded():
         codec(PulsesPayload).decode(codec(PulsesPayload).encode(payload))
     at_block(world(), 2)
     assert contents(world())
+
+
+def test_the_local_public_key_is_that_of_its_secret():
+    assert timelock.public_key(beacon.SECRET) == beacon.PUBLIC_KEY
