@@ -31,20 +31,18 @@ from chain.runtime.extension import Context, Extension
 from chain.runtime.metadata import metadata_bytes
 from chain.runtime.origin import NONE, signed
 from chain.runtime.runtime import CALLS, Runtime, encode_event
+from chain.runtime.signatures import verify_signature
 from chain.runtime.state import State
 from chain.runtime.types import (
     Digest,
     DigestItem,
     DispatchEventInfo,
-    Ed25519,
     Initialization,
     Seal,
-    Sr25519,
     lookup,
 )
 from chain.runtime.validity import Invalid, InvalidTransaction, UnknownTransaction, Validity
 from ganglion.hashing import blake2_256
-from ganglion.keys import CryptoType, verify
 from ganglion.scale import DecodeError, compact_encode
 from ganglion.units import AccountId, BlockNumber, Hash
 
@@ -320,14 +318,3 @@ def _overriding(runtime: Runtime, name: str) -> list[Any]:
     """The extensions that really do something at one step, in order."""
     base = getattr(Extension, name)
     return [getattr(e, name) for e in runtime.extensions if getattr(type(e), name) is not base]
-
-
-def verify_signature(signature: Any, payload: bytes, who: bytes) -> bool:
-    """Whether a MultiSignature over `payload` is by `who`; ecdsa is not accepted."""
-    match signature:
-        case Sr25519(raw):
-            return verify(who, payload, raw)
-        case Ed25519(raw):
-            return verify(who, payload, raw, CryptoType.ED25519)
-        case _:
-            return False

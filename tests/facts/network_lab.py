@@ -147,9 +147,14 @@ def contents(s: State) -> dict[bytes, bytes]:
 
 def run(s: State, who: AccountId | Origin, name: str, *args: Any) -> DispatchResult:
     """Dispatch a call of SubtensorModule; one that fails may not change anything."""
+    return run_of(s, who, "SubtensorModule", name, *args)
+
+
+def run_of(s: State, who: AccountId | Origin, pallet: str, name: str, *args: Any) -> DispatchResult:
+    """The same with a call of any pallet."""
     before, events = contents(s), list(s.events)
     origin = who if isinstance(who, Origin) else signed(who)
-    result = dispatch(s, RUNTIME.call("SubtensorModule", name, *args), origin)
+    result = dispatch(s, RUNTIME.call(pallet, name, *args), origin)
     if result.error is not None:
         assert contents(s) == before
         assert s.events == events
