@@ -72,14 +72,20 @@ def get_finalized_head(node: Node) -> str:
     return hex0x(node.store.finalized()[0])
 
 
-def _heads(*names: str, push: str, unsubscribe: tuple[str, ...], topic: str, first: str) -> None:
-    @methods.subscription(*names, push=push, unsubscribe=unsubscribe)
+def _heads(
+    *names: str, push: str, unsubscribe: tuple[str, ...], topic: str, first: str, doc: str
+) -> None:
+    """Declare a subscription to headers: the current one at once, then every new one."""
+
     def subscribe(node: Node, subscription: Subscription) -> None:
         header = node.store.header(getattr(node.store, first)()[0])
         if header is not None:
             subscription.push(header_json(header))
         heads: Topic = getattr(node.hub, topic)
         heads.add(subscription)
+
+    subscribe.__doc__ = doc
+    methods.subscription(*names, push=push, unsubscribe=unsubscribe)(subscribe)
 
 
 _heads(
@@ -90,6 +96,7 @@ _heads(
     unsubscribe=("chain_unsubscribeNewHeads", "chain_unsubscribeNewHead", "unsubscribe_newHead"),
     topic="new_heads",
     first="best",
+    doc="Headers of best blocks, beginning with the current one.",
 )
 _heads(
     "chain_subscribeFinalizedHeads",
@@ -98,6 +105,7 @@ _heads(
     unsubscribe=("chain_unsubscribeFinalizedHeads", "chain_unsubscribeFinalisedHeads"),
     topic="finalized_heads",
     first="finalized",
+    doc="Headers of finalised blocks, each once, beginning with the last.",
 )
 _heads(
     "chain_subscribeAllHeads",
@@ -105,4 +113,5 @@ _heads(
     unsubscribe=("chain_unsubscribeAllHeads",),
     topic="all_heads",
     first="best",
+    doc="Headers of all imported blocks, of forks too, beginning with the best.",
 )

@@ -38,12 +38,14 @@ def get_storage_hash(node: Node, key: HexBytes, hash: Hash | None = None) -> Any
     return None if value is None else hex0x(blake2_256(value))
 
 
-@methods.rpc("state_getStorageSize", "state_getStorageSizeAt")
-def get_storage_size(node: Node, key: HexBytes, hash: Hash | None = None) -> Any:  # noqa: A002
-    """Bytes of the value under a raw key; for a prefix, of all values under it; or null."""
+@methods.rpc("state_getStorageSize", "state_getStorageSizeAt", blocking=True)
+def get_storage_size(node: Node, key: HexBytes, hash: Hash | None = None) -> int | None:  # noqa: A002
+    """Bytes of the value under a raw key, else of all values under that prefix, or null."""
     state = node.state_at(hash)
     value = state.get(key)
-    return None if value is None else len(value)
+    if value is not None:
+        return len(value)
+    return sum(len(found) for _, found in state.items(key)) or None
 
 
 @methods.rpc("state_getKeys", blocking=True)

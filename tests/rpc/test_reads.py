@@ -66,6 +66,10 @@ def test_storage_reads_agree(manual: DevNode):
     best = manual.rpc("chain_getBlockHash")
     assert manual.rpc("state_getStorageAt", key[2:], best) == value
     assert manual.rpc("state_getStorageSize", key) == len(value) // 2 - 1
+    accounts = "0x" + Account.prefix.hex()
+    every = sum(len(v) // 2 - 1 for _, v in manual.rpc("state_getPairs", accounts))
+    assert manual.rpc("state_getStorageSize", accounts) == every
+    assert manual.rpc("state_getStorageSize", "0x123456") is None
     digest = blake2b(bytes.fromhex(value[2:]), digest_size=32).hexdigest()
     assert manual.rpc("state_getStorageHash", key) == "0x" + digest
     [found] = manual.rpc("state_queryStorageAt", [key, "0x1234"])
