@@ -11,6 +11,7 @@ from typing import Annotated
 
 from chain.extrinsics import birth_block
 from chain.pallets import transaction_payment as payment
+from chain.pallets.proxy_fees import fee_payer
 from chain.pallets.subtensor.alpha_fee import can_pay_in_alpha, do_pay_in_alpha
 from chain.pallets.subtensor.events_stake import TransactionFeePaidWithAlpha
 from chain.pallets.system import Account, BlockHash, Number, inc_nonce
@@ -171,7 +172,8 @@ class BlockUse:
 class ChargeTransactionPayment(Extension):
     """Upstream's wrapper: fees as usual, priority by class instead of by tip.
 
-    A fee that the account cannot pay in TAO may be paid with the stake that the call names.
+    A fee that the account cannot pay in TAO may be paid with the stake that the call names. For
+    a proxy that acts for an account which agreed to it, that account pays.
     """
 
     identifier = "ChargeTransactionPayment"
@@ -183,19 +185,20 @@ class ChargeTransactionPayment(Extension):
         if ctx.who is None:
             return
         fee = payment.compute_fee(ctx.length, ctx.info, ctx.info.weight, ctx.tip)
-        ctx.notes["fee"] = fee
-        ctx.notes["in_alpha"] = not payment.can_pay(s, ctx.who, fee)
-        if ctx.notes["in_alpha"] and not can_pay_in_alpha(s, ctx.who, ctx.call, fee):
+        payer = fee_payer(s, ctx.call, ctx.who)
+        ctx.notes["fee"], ctx.notes["payer"] = fee, payer
+        ctx.notes["in_alpha"] = not payment.can_pay(s, payer, fee)
+        if ctx.notes["in_alpha"] and not can_pay_in_alpha(s, payer, ctx.call, fee):
             raise InvalidTransaction(Invalid.Payment)
 
     def prepare(self, s: State, ctx: Context) -> None:
         if ctx.who is None:
             return
         if not ctx.notes["in_alpha"]:
-            payment.charge(s, ctx.who, ctx.notes["fee"])
+            payment.charge(s, ctx.notes["payer"], ctx.notes["fee"])
             return
         try:
-            paid = do_pay_in_alpha(s, ctx.who, ctx.call, ctx.notes["fee"])
+            paid = do_pay_in_alpha(s, ctx.notes["payer"], ctx.call, ctx.notes["fee"])
         except CallError:
             raise InvalidTransaction(Invalid.Payment) from None
         ctx.notes["alpha_fee"] = paid
@@ -207,12 +210,13 @@ class ChargeTransactionPayment(Extension):
         if ctx.notes["actual_pays"] is not info.pays:
             info = replace(info, pays=ctx.notes["actual_pays"])
         actual = payment.compute_fee(ctx.length, info, weight, ctx.tip)
+        payer = ctx.notes["payer"]
         if ctx.notes["in_alpha"]:
             paid = ctx.notes["alpha_fee"]
-            s.emit(TransactionFeePaidWithAlpha(ctx.who, paid.netuid, paid.alpha, paid.tao))
-            s.emit(payment.TransactionFeePaid(ctx.who, Rao(actual), Rao(ctx.tip)))
+            s.emit(TransactionFeePaidWithAlpha(payer, paid.netuid, paid.alpha, paid.tao))
+            s.emit(payment.TransactionFeePaid(payer, Rao(actual), Rao(ctx.tip)))
             return
-        payment.settle(s, ctx.who, ctx.notes["fee"], actual, ctx.tip)
+        payment.settle(s, payer, ctx.notes["fee"], actual, ctx.tip)
 
 
 class CheckMetadataHash(Extension):
