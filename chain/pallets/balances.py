@@ -56,7 +56,7 @@ def force_transfer(
     transfer(s, lookup(source), lookup(dest), value, Keep.EXPENDABLE)
 
 
-@call(3, weight=55_000_000, reads=1, writes=1)
+@call(3, weight=99_051_000, reads=1, writes=1)
 def transfer_keep_alive(s: State, source: Signed, dest: MultiAddress, value: Compact[Rao]) -> None:
     """Same as `transfer_allow_death`, but the sender must stay alive."""
     transfer(s, source, lookup(dest), value, Keep.PRESERVE)

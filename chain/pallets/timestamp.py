@@ -29,7 +29,7 @@ class BadTimestamp(CallError):
     """The inherent breaks a rule that an honest author keeps: the block is invalid."""
 
 
-@call(0, weight=10_000_000, reads=2, writes=1, dispatch_class=DispatchClass.Mandatory)
+@call(0, weight=63_816_000, reads=2, writes=1, dispatch_class=DispatchClass.Mandatory)
 def set(s: State, origin: Unsigned, now: Compact[Moment]) -> None:
     """Set the current time; once per block, by inherent."""
     before = s[Now]

@@ -53,8 +53,8 @@ class TransactionFeePaid:
 
 
 def weight_to_fee(ref_time: int) -> int:
-    """0.0005 rao per picosecond, rounded as Perbill multiplication rounds (to nearest)."""
-    return (ref_time * 500_000 + 500_000_000) // 1_000_000_000
+    """0.0005 rao per picosecond, rounded as Perbill multiplies: to nearest, ties down."""
+    return (ref_time * 500_000 + 499_999_999) // 1_000_000_000
 
 
 def compute_fee(length: int, info: DispatchInfo, weight: int, tip: int) -> int:
@@ -77,8 +77,7 @@ def charge(s: State, who: AccountId, fee: int) -> None:
 
 def settle(s: State, who: AccountId, charged: int, actual: int, tip: int) -> None:
     """Give back what was charged too much, pay the author and record the fee."""
-    refund = charged - actual
-    if refund > 0 and not _try_deposit(s, who, refund):
+    if charged and not _try_deposit(s, who, charged - actual):  # a refund of 0 is told, too
         actual = charged
     if charged and actual:
         beneficiary = author(s)

@@ -26,6 +26,9 @@ Maybe: Value[u32 | None] = storage()
 Pairs: Map[Identity[NetUid], Blake2[u32], u16] = storage(default=1)
 """A double map."""
 
+Flags: Map[Identity[NetUid], u16 | None] = storage()
+"""An optional map."""
+
 pallet = Pallet("StateTest", __name__).seal()
 
 
@@ -93,6 +96,23 @@ def test_iteration_merges_backend_and_overlay_in_raw_key_order() -> None:
     assert dict(iter_items(s, Pairs, NetUid(1)))[77] == 5
     assert clear_prefix(s, Pairs, NetUid(1)) == 6
     assert list(iter_keys(s, Pairs)) == [(2, 1)]
+
+
+def test_an_entry_that_goes_without_being_read_leaves_the_iteration() -> None:
+    backend = DictBackend()
+    s = fresh(backend)
+    for n in (1, 2, 3):
+        s[Flags, NetUid(n)] = n
+    backend.apply(s.changes())
+    root = fresh(backend)
+    assert list(iter_keys(root, Flags)) == [1, 2, 3]
+    child = root.child()
+    child[Flags, NetUid(2)] = None
+    child[Flags, NetUid(4)] = 4
+    assert list(iter_keys(child, Flags)) == [1, 3, 4]
+    backend.apply(child.changes())
+    root.absorb(child)
+    assert list(iter_keys(root, Flags)) == [1, 3, 4]
 
 
 def test_raw_writes_reach_typed_reads_and_are_checked() -> None:
