@@ -18,6 +18,7 @@ from chain.pallets.subtensor.heritage import (
     get_self_contribution,
     get_stake_pair,
 )
+from chain.pallets.subtensor.lease_dividends import share_owner_cut
 from chain.pallets.subtensor.locks import auto_lock_owner_cut
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.subtensor.price import get_childkey_burn, get_tao_weight
@@ -145,6 +146,7 @@ def pay_owner(s: State, netuid: NetUid, cut: int) -> None:
     if (SubnetOwner, netuid) not in s or (SubnetOwnerHotkey, netuid) not in s:
         return
     add_stake(s, s[SubnetOwnerHotkey, netuid], s[SubnetOwner, netuid], netuid, cut)
+    share_owner_cut(s, netuid, cut)
     auto_lock_owner_cut(s, netuid, cut)
 
 

@@ -93,14 +93,18 @@ def change_subnet_owner_if_needed(s: State, netuid: NetUid) -> None:
     old_owner, new_owner = s[SubnetOwner, netuid], s[Owner, king]
     if new_owner in (NOBODY, old_owner) or not _has_seat(s, netuid, king):
         return
-    old_hotkey = s[SubnetOwnerHotkey, netuid]
-    for is_perpetual in (True, False):
-        _move_total(s, netuid, Mode(True, is_perpetual), old_hotkey, Mode(False, is_perpetual))
-    for is_perpetual in (True, False):
-        _move_total(s, netuid, Mode(False, is_perpetual), king, Mode(True, is_perpetual))
+    hand_over_locks(s, netuid, s[SubnetOwnerHotkey, netuid], king)
     s[SubnetOwner, netuid] = new_owner
     s[SubnetOwnerHotkey, netuid] = king
     s.emit(SubnetOwnerChanged(netuid, old_owner, new_owner))
+
+
+def hand_over_locks(s: State, netuid: NetUid, old: AccountId, new: AccountId) -> None:
+    """Book the locks behind two hotkeys anew when the second one becomes the owner's."""
+    for is_perpetual in (True, False):
+        _move_total(s, netuid, Mode(True, is_perpetual), old, Mode(False, is_perpetual))
+    for is_perpetual in (True, False):
+        _move_total(s, netuid, Mode(False, is_perpetual), new, Mode(True, is_perpetual))
 
 
 def _has_seat(s: State, netuid: NetUid, hotkey: AccountId) -> bool:

@@ -19,6 +19,7 @@ from chain.pallets.subtensor import storage_pool as pool
 from chain.pallets.subtensor import storage_registration as registration
 from chain.pallets.subtensor import storage_stake as stake
 from chain.pallets.subtensor.events_network import SubnetIdentityRemoved
+from chain.pallets.subtensor.lease_dividends import forget_lease
 from chain.pallets.subtensor.neurons import get_indices, storage_index
 from chain.pallets.subtensor.vectors import packed_pairs, pairs
 from chain.runtime.state import State, clear_prefix, iter_items, iter_keys
@@ -179,6 +180,7 @@ def remove_network(s: State, netuid: NetUid) -> None:
         clear_prefix(s, item, netuid)
     for item in NETUID_SECOND:
         _clear_second(s, item, netuid)
+    forget_lease(s, netuid)
     if (network.SubnetIdentitiesV3, netuid) in s:
         del s[network.SubnetIdentitiesV3, netuid]
         s.emit(SubnetIdentityRemoved(netuid))
