@@ -88,7 +88,7 @@ def _any_port() -> int:
 async def _up(plan: Plan, options: Options, args: argparse.Namespace) -> int:
     task = asyncio.current_task()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     quiet = args.json or not sys.stderr.isatty()
     async with Network(plan, options, _say) as network:

@@ -91,7 +91,8 @@ def test_what_cannot_be_built_is_one_sentence(args: list[str]) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_stopping_it_leaves_no_process_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_stopping_it_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-m", "ganglion.cli", "localnet", "up", "--rpc-port", "0"]
     command += ["--validators", "1", "--miners", "1", "--base-path", str(tmp_path)]
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -101,7 +102,7 @@ def test_stopping_it_leaves_no_process_behind(tmp_path: Path) -> None:
         while not (log.exists() and "Imported #2" in log.read_text()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        child.send_signal(signal.SIGTERM)
+        child.send_signal(number)
         child.communicate(timeout=20)
     finally:
         child.kill()
