@@ -10,7 +10,7 @@ States stack: `s.child()` reads through and keeps its writes to itself until `ab
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, overload
 
@@ -22,6 +22,8 @@ V = TypeVar("V")
 K = TypeVar("K")
 
 MISSING: Any = object()
+_INDEX_LIMIT = 1 << 14
+_FEW = 1_000
 Mark = tuple[int, int, int]
 
 
@@ -36,20 +38,41 @@ class Backend(Protocol):
 
 
 class DictBackend(dict[bytes, bytes]):
-    """A backend in memory, for tests, genesis and replays."""
+    """A backend in memory, for tests, genesis and simulations."""
+
+    _sorted: list[bytes] | None = None
 
     def keys(self, prefix: bytes = b"", start: bytes | None = None) -> Any:
         """Raw keys under a prefix, ascending, strictly after `start`."""
-        found = sorted(k for k in dict.keys(self) if k.startswith(prefix))
-        return found if start is None else found[bisect_left(found, start + b"\0") :]
+        ordered = self._sorted
+        if ordered is None:
+            ordered = self._sorted = sorted(dict.keys(self))
+        first = prefix if start is None else max(prefix, start + b"\0")
+        end = bisect_right(ordered, prefix, key=lambda key: key[: len(prefix)])
+        return ordered[bisect_left(ordered, first) : end]
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._sorted = None
+        dict.__setitem__(self, key, value)
 
     def apply(self, changes: dict[bytes, bytes | None]) -> None:
         """Write a block's changes."""
+        moved = [key for key, value in changes.items() if (key in self) != (value is not None)]
         for key, value in changes.items():
             if value is None:
                 self.pop(key, None)
             else:
-                self[key] = value
+                dict.__setitem__(self, key, value)
+        ordered = self._sorted
+        if ordered is None or len(moved) > _FEW:
+            self._sorted = None
+            return
+        for key in moved:
+            place = bisect_left(ordered, key)
+            if key in self:
+                ordered.insert(place, key)
+            else:
+                del ordered[place]
 
 
 class _State(dict[Any, Any]):
@@ -62,6 +85,7 @@ class _State(dict[Any, Any]):
         "index",
         "journal",
         "logs",
+        "moved",
         "parent",
         "raw",
     )
@@ -76,7 +100,8 @@ class _State(dict[Any, Any]):
         self.events: list[Any] = []
         self.logs: list[Any] = []
         self.block: Any = None
-        self.index: dict[Any, tuple[Any, ...]] = {}
+        self.moved: dict[Item, set[Any]] = {}
+        self.index: dict[Item, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
 
     def __missing__(self, ref: Any) -> Any:
         parent = self.parent
@@ -102,7 +127,8 @@ class _State(dict[Any, Any]):
     def __setitem__(self, ref: Any, value: Any) -> None:
         absent = self.absent
         gone = ref in absent
-        self.journal.append((ref, dict.get(self, ref, MISSING), gone))
+        old = dict.get(self, ref, MISSING)
+        self.journal.append((ref, old, gone))
         dict.__setitem__(self, ref, value)
         item = ref[0] if type(ref) is tuple else ref
         written = self.dirty.get(item)
@@ -113,8 +139,20 @@ class _State(dict[Any, Any]):
         if value is None and item.optional:
             if not gone:
                 absent.add(ref)
+                self._move(item, ref)
         elif gone:
             absent.discard(ref)
+            self._move(item, ref)
+        elif old is MISSING:
+            self._move(item, ref)
+
+    def _move(self, item: Item, ref: Any) -> None:
+        """Note that the entry may have come or gone: iteration looks at these only."""
+        moved = self.moved.get(item)
+        if moved is None:
+            self.moved[item] = {ref}
+        else:
+            moved.add(ref)
 
     def __delitem__(self, ref: Any) -> None:
         self[ref]
@@ -123,6 +161,7 @@ class _State(dict[Any, Any]):
         dict.__setitem__(self, ref, item.default)
         self.dirty.setdefault(item, set()).add(ref)
         self.absent.add(ref)
+        self._move(item, ref)
 
     # -- raw keys ---------------------------------------------------------------------------
 
@@ -186,18 +225,20 @@ class _State(dict[Any, Any]):
     def keys_of(self, item: Item, *first: Any) -> tuple[Any, ...]:
         """References of all entries under the first few keys, in the order of their raw keys."""
         base = self._base_keys(item, first)
-        dirty = self.dirty.get(item)
-        if not dirty:
+        moved = self.moved.get(item)
+        if not moved:
             return base
         width = len(first) + 1
-        touched = [r for r in dirty if type(r) is tuple and r[1:width] == first]
-        if not touched:
-            return base
+        touched = [r for r in moved if type(r) is tuple and r[1:width] == first]
+        return self._merged(item, base, touched) if touched else base
+
+    def _merged(self, item: Item, base: tuple[Any, ...], touched: list[Any]) -> tuple[Any, ...]:
+        """Sorted references without those touched that are gone, with those that are new."""
         absent = self.absent
         gone = {r for r in touched if r in absent}
         known = set(base)
         added = [r for r in touched if r not in absent and r not in known]
-        if not gone and not added:
+        if gone.isdisjoint(known) and not added:
             return base
         merged = [r for r in base if r not in gone] + added
         if added:
@@ -207,11 +248,13 @@ class _State(dict[Any, Any]):
     def _base_keys(self, item: Item, first: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.parent is not None:
             return self.parent.keys_of(item, *first)
-        cached = self.index.get((item, first))
+        indexed = self.index.setdefault(item, {})
+        cached = indexed.get(first)
         if cached is None:
+            if len(indexed) >= _INDEX_LIMIT:
+                indexed.clear()
             prefix = item.prefix_of(*first)
-            cached = tuple(item.ref_of(k) for k in self.backend.keys(prefix))
-            self.index[item, first] = cached
+            cached = indexed[first] = tuple(item.ref_of(k) for k in self.backend.keys(prefix))
         return cached
 
     # -- layers -----------------------------------------------------------------------------
@@ -240,6 +283,7 @@ class _State(dict[Any, Any]):
                 dict.pop(self, ref, None)
                 item = ref[0] if type(ref) is tuple else ref
                 self.dirty[item].discard(ref)
+                self.moved[item].discard(ref)
             else:
                 dict.__setitem__(self, ref, old)
             (absent.add if gone else absent.discard)(ref)
@@ -259,28 +303,31 @@ class _State(dict[Any, Any]):
 
     def absorb(self, child: _State) -> None:
         """Take over the writes of a child whose changes have been committed to the backend."""
-        for item, refs in child.dirty.items():
+        absent = self.absent
+        for refs in child.dirty.values():
             for ref in refs:
                 value = dict.get(child, ref, MISSING)
                 if value is MISSING:
                     continue
-                was = dict.__contains__(self, ref) and ref not in self.absent
                 dict.__setitem__(self, ref, value)
-                if ref in child.absent:
-                    self.absent.add(ref)
-                    appeared = was
-                else:
-                    self.absent.discard(ref)
-                    appeared = not was
-                if appeared and self.index:
-                    self._forget_index(item)
+                (absent.add if ref in child.absent else absent.discard)(ref)
+        for item, refs in child.moved.items():
+            if item in self.index:
+                self._reindex(item, refs)
         if len(self) > 1 << 20:
             self.clear()
             self.absent.clear()
 
-    def _forget_index(self, item: Item) -> None:
-        for entry in [e for e in self.index if e[0] is item]:
-            del self.index[entry]
+    def _reindex(self, item: Item, moved: set[Any]) -> None:
+        """Let the index follow entries that may have come or gone."""
+        indexed = self.index[item]
+        touched: dict[tuple[Any, ...], list[Any]] = {}
+        for ref in moved:
+            for width in range(1, len(ref) + 1 if type(ref) is tuple else 0):
+                if ref[1:width] in indexed:
+                    touched.setdefault(ref[1:width], []).append(ref)
+        for first, refs in touched.items():
+            indexed[first] = self._merged(item, indexed[first], refs)
 
     def emit(self, event: object) -> None:
         """Record an event of the running block."""
