@@ -126,8 +126,9 @@ def ask(port: int, method: str, *params):
 
 
 def imported(node: subprocess.Popen) -> tuple[int, str]:
-    found = IMPORTED.search(node.stdout.readline())
-    assert found is not None
+    line = node.stdout.readline()
+    found = IMPORTED.search(line)
+    assert found is not None, line or node.communicate(timeout=10)[1]
     return int(found[1]), found[2]
 
 
