@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from ganglion import btauth, ss58
+from ganglion import btauth
 from ganglion.btauth import AuthError, MemoryReplayStore, Verifier
 from ganglion.wire.fields import MAX_BODY
 
@@ -74,7 +74,8 @@ class Gate:
     async def admit(self, request: web.Request) -> Signed:
         """Read and authenticate a request; Refusal if it is unsigned, slow, large or replayed."""
         try:
-            body = await asyncio.wait_for(request.read(), READ_SECONDS)
+            async with asyncio.timeout(READ_SECONDS):
+                body = await request.read()
         except TimeoutError as e:
             raise Refusal(408, "slow", f"a request must arrive within {READ_SECONDS:g} s") from e
         except web.HTTPRequestEntityTooLarge as e:
@@ -89,7 +90,7 @@ class Gate:
             raise Refusal(401, _code(e), str(e)) from e
         if caller.nonce < self._started_ns:
             raise Refusal(401, "stale", "signed before this server started: sign a new nonce")
-        return Signed(ss58.decode(caller.hotkey, prefix=None), body)
+        return Signed(caller.public_key, body)
 
 
 def _code(error: AuthError) -> str:

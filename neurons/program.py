@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +83,20 @@ async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
         log.info("stopped")
 
 
-def run_program(work: Coroutine[Any, Any, None]) -> int:
-    """Run to the end; what the user can mend is one sentence and exit code 1."""
+def tell_errors(work: Callable[[], int]) -> int:
+    """Run; what the user can mend is one sentence and exit code 1."""
     try:
-        uvloop.run(until_signalled(work))
+        return work()
     except (GanglionError, EngineError, OSError) as e:
         print(f"error: {e}", file=sys.stderr)  # noqa: T201
         return 1
-    return 0
+
+
+def run_program(work: Coroutine[Any, Any, None]) -> int:
+    """Run an asynchronous program to its end or a signal; the exit code."""
+
+    def run() -> int:
+        uvloop.run(until_signalled(work))
+        return 0
+
+    return tell_errors(run)

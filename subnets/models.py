@@ -17,7 +17,7 @@ FALSE_ALARM = 1e-5
 """The chance that an honest miner's count of mismatches is called too high, per judgement."""
 
 FULL = 128  # values in the fingerprint of a full chunk
-SPREAD = 8000  # thousandths that the mean of one value may stray; sqrt(n) less for n values
+SPREAD = 10_000  # thousandths that the mean of one value may stray; sqrt(n) less for n values
 
 
 @dataclass(frozen=True, slots=True)

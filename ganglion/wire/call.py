@@ -19,7 +19,7 @@ from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
 from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.sse import Decoder, StreamError
-from ganglion.wire.text import PATH, TextAnswer, TextRequest
+from ganglion.wire.text import PATH, Reported, TextAnswer, TextRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,11 @@ class Caller:
                 arrivals.append(time.monotonic() - started)
                 if complete:
                     return TimedAnswer(answer, body, tuple(arrivals))
+        except Reported as e:
+            raise CallFailed("refused", str(e)) from e
         except BadMessage as e:
             raise CallFailed("bad-format", str(e)) from e
-        raise CallFailed("bad-format", "the stream ended before the answer was complete")
+        raise CallFailed("unreachable", "the stream ended before the answer was complete")
 
 
 @dataclass(frozen=True, slots=True)

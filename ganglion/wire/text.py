@@ -2,8 +2,9 @@
 
 A request is a JSON object, posted to `/v1/generate` under signed headers. Exactly one of
 `messages` (turns of a chat), `prompt` (text) and `tokens` (ids) says what to continue. The
-answer is a stream of server-sent events: `tokens` events with new ids and text, then one `done`
-event with the finish, the usage and the signed receipt; or one `error` event.
+answer is a stream of server-sent events: `tokens` events with new ids and text (the first also
+with the prompt's length), then one `done` event with the finish, the usage and the signed
+receipt; or one `error` event.
 """
 
 from __future__ import annotations
@@ -138,6 +139,10 @@ def _messages(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(turns)
 
 
+class Reported(BadMessage):
+    """The miner itself says that it cannot go on."""
+
+
 @dataclass(slots=True)
 class TextAnswer:
     """What came back, put together from the stream; nothing in it is believed yet."""
@@ -150,14 +155,19 @@ class TextAnswer:
     signed: SignedReceipt | None = None
 
     def take(self, event: str, data: bytes) -> bool:
-        """Add one event; True when the answer is complete. BadMessage if it is malformed."""
+        """Add one event; True when the answer is complete.
+
+        BadMessage if it is malformed, Reported if the miner gives up.
+        """
         given = fields.load_object(data)
         if event == "tokens":
             self.tokens += fields.token_ids(given, "tokens", MAX_TOKENS)
             self.text += fields.text(given, "text", fields.MAX_BODY)
+            if "prompt_tokens" in given:
+                self.prompt_tokens = fields.integer(given, "prompt_tokens", 0, 1 << 31, None)
             return False
         if event == "error":
-            raise BadMessage(f"the miner reports: {str(given.get('message'))[:300]}")
+            raise Reported(f"the miner reports: {str(given.get('message'))[:300]}")
         if event != "done" or given.get("finish") not in FINISHES:
             raise BadMessage("events are tokens, then done with finish length or stop")
         self.finish = FINISHES[given["finish"]]
@@ -173,9 +183,14 @@ class TextAnswer:
         return True
 
 
-def tokens_event(tokens: list[int], new_text: str) -> tuple[str, bytes]:
-    """The event that carries new tokens."""
-    return "tokens", orjson.dumps({"tokens": tokens, "text": new_text})
+def tokens_event(
+    tokens: list[int], new_text: str, prompt_tokens: int | None = None
+) -> tuple[str, bytes]:
+    """The event that carries new tokens; the first one tells the prompt's length as well."""
+    body: dict[str, Any] = {"tokens": tokens, "text": new_text}
+    if prompt_tokens is not None:
+        body["prompt_tokens"] = prompt_tokens
+    return "tokens", orjson.dumps(body)
 
 
 def done_event(signed: SignedReceipt) -> tuple[str, bytes]:

@@ -24,8 +24,11 @@ from subnets.proofs import toploc
 from subnets.proofs.sampling import margins
 from subnets.textgen.probe import draw_messages, draw_sampling
 
-MARGIN = 1.25
-"""Thresholds are this many times the largest honest distance."""
+MARGIN = 1.5
+"""Thresholds are this many times the largest honest distance of a fingerprint or rate, ..."""
+
+TAIL = 2.0
+"""... and this many times the largest honest miss of a token, whose tail is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +124,14 @@ def thresholds_of(found: Iterable[Distances]) -> Thresholds:
     distances = list(found)
     chunks = [c for d in distances for c in d.chunks]
 
-    def above(values: list[int]) -> int:
-        return round(max(values, default=0) * MARGIN) + 1
+    def above(values: list[int], times: float = MARGIN) -> int:
+        return round(max(values, default=0) * times) + 1
 
     return Thresholds(
         exponents=above([c.exponents for c in chunks]),
         mantissa_mean=above([c.mantissa_mean for c in chunks]),
         mantissa_median=above([c.mantissa_median for c in chunks]),
         mismatch_ppm=above([d.mismatch_ppm for d in distances]),
-        margin=above([m for d in distances for m in d.misses]),
+        margin=above([m for d in distances for m in d.misses], TAIL),
         samples=len(chunks),
     )

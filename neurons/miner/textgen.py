@@ -92,11 +92,11 @@ class TextService:
             async for made in self.worker.generate(order.job):
                 tokens.append(made.token)
                 states.append(made.state)
-                piece = text.push(made.token)
+                piece = text.push(made.token) + (text.finish() if made.finish is not None else "")
+                billed = len(order.job.prompt) if len(tokens) == 1 else None
+                yield tokens_event([made.token], piece, billed)
                 if made.finish is None:
-                    yield tokens_event([made.token], piece)
                     continue
-                yield tokens_event([made.token], piece + text.finish())
                 yield self.finish(order, tokens, np.stack(states), made)
         except (EngineError, toploc.BadProof) as e:
             yield error_event("engine", str(e))

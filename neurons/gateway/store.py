@@ -1,0 +1,352 @@
+"""API keys, budgets, idempotency and receipts in SQLite or PostgreSQL, by URL.
+
+Everything a gateway must not forget is here, so several gateways can share one database. A
+request reserves the most it can cost before any miner is asked; the reservation becomes the true
+cost when it ends. Both are single conditional updates: a budget cannot be overdrawn by any number
+of gateways at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event, insert, select, update
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from ganglion.errors import GanglionError
+from neurons.gateway.tables import api_keys, metadata, receipts, requests, samples
+
+T = TypeVar("T")
+STALE_SECONDS = 3600.0
+THREADS = 4
+
+
+class StoreProblem(GanglionError):
+    """The database cannot be used; the message says why."""
+
+
+class Denied(Exception):
+    """A key may not do this: `code` is invalid_api_key, model_not_allowed, insufficient_quota,
+    idempotency_conflict or in_progress."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is known of a request before it runs. `reserve` is the most it can cost."""
+
+    id: str
+    model: str
+    digest: bytes
+    reserve: int
+    idempotency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request was admitted, or (`replay`) it had been answered before."""
+
+    key_id: str
+    replay: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One miner's part of an answer, as it is stored."""
+
+    netuid: int
+    uid: int
+    miner: str
+    tokens: int
+    signed: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost: int
+    parts: Sequence[PartRow]
+    response: bytes | None = None
+
+
+def _digest(secret: str) -> bytes:
+    return blake2b(secret.encode(), digest_size=32, person=b"gateway/key").digest()
+
+
+class Store:
+    """The database behind one or several gateways. Methods without `async` block."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+            if self._engine.dialect.name == "sqlite":
+                event.listen(self._engine, "connect", _tune_sqlite)
+            metadata.create_all(self._engine)
+        except (ArgumentError, NoSuchModuleError, ImportError) as e:
+            raise StoreProblem(f"{url} is no usable database URL: {e}") from e
+        except SQLAlchemyError as e:
+            raise StoreProblem(f"the database cannot be opened: {e}") from e
+        self._threads = ThreadPoolExecutor(THREADS, "store")
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._threads.shutdown(wait=True)
+        self._engine.dispose()
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        """One transaction on a thread of the store."""
+
+        def transaction() -> T:
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except IntegrityError:
+                raise
+            except SQLAlchemyError as e:
+                raise StoreProblem(f"the database failed: {e}") from e
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
+
+    # --- keys ---
+
+    def add_key(
+        self, name: str, budget: int | None = None, models: Sequence[str] | None = None
+    ) -> str:
+        """A new API key; its secret is shown now and never again."""
+        identity, secret = secrets.token_hex(8), secrets.token_urlsafe(24)
+        row = {
+            "id": identity,
+            "name": name,
+            "digest": _digest(secret),
+            "budget": budget,
+            "models": None if models is None else json.dumps(list(models)),
+            "created": time.time(),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(insert(api_keys).values(row))
+        return f"gk-{identity}-{secret}"
+
+    def list_keys(self) -> list[dict[str, Any]]:
+        """All keys without their secrets."""
+        shown = [c for c in api_keys.columns if c.name != "digest"]
+        with self._engine.begin() as connection:
+            return [dict(row._mapping) for row in connection.execute(select(*shown))]
+
+    def disable_key(self, identity: str) -> bool:
+        """Switch a key off; False if there is none."""
+        with self._engine.begin() as connection:
+            done = connection.execute(
+                update(api_keys).where(api_keys.c.id == identity).values(disabled=True)
+            )
+            return bool(done.rowcount)
+
+    # --- requests ---
+
+    async def open(self, key: str, order: Order) -> Opened:
+        """Admit a request: key, model, idempotency, budget. Denied says what is wrong."""
+        try:
+            return await self._run(lambda connection: _open(connection, key, order))
+        except IntegrityError as e:
+            raise Denied("in_progress", "a request with this Idempotency-Key is running") from e
+
+    async def authenticate(self, key: str) -> str:
+        """The id of a key for requests that cost nothing; Denied if it is not valid."""
+
+        def work(connection: Connection) -> str:
+            return str(_key_row(connection, key).id)
+
+        return await self._run(work)
+
+    async def close_request(self, order: Order, key_id: str, outcome: Outcome) -> None:
+        """Turn the reservation into the true cost and keep the receipts."""
+
+        def work(connection: Connection) -> None:
+            _settle(connection, order, key_id, outcome.cost, "done")
+            connection.execute(
+                update(requests)
+                .where(requests.c.id == order.id)
+                .values(
+                    prompt_tokens=outcome.prompt_tokens,
+                    completion_tokens=outcome.completion_tokens,
+                    response=outcome.response,
+                )
+            )
+            rows = [_part(order.id, i, part) for i, part in enumerate(outcome.parts)]
+            if rows:
+                connection.execute(insert(receipts), rows)
+
+        await self._run(work)
+
+    async def fail_request(self, order: Order, key_id: str) -> None:
+        """Release the reservation of a request that brought nothing; its idempotency key too."""
+
+        def work(connection: Connection) -> None:
+            _settle(connection, order, key_id, 0, "failed")
+            connection.execute(
+                update(requests).where(requests.c.id == order.id).values(idempotency=None)
+            )
+
+        await self._run(work)
+
+    def release_stale(self, now: float | None = None) -> int:
+        """Release what gateways that died still hold; how many requests that were."""
+        before = (time.time() if now is None else now) - STALE_SECONDS
+        with self._engine.begin() as connection:
+            old = connection.execute(
+                select(requests).where(requests.c.state == "open", requests.c.created < before)
+            ).all()
+            for row in old:
+                order = Order(row.id, row.model, row.digest, row.reserved)
+                _settle(connection, order, row.key_id, 0, "failed")
+        return len(old)
+
+    async def receipts_of(self, key: str, request_id: str) -> list[dict[str, Any]] | None:
+        """The parts of a request of this key with their receipts; None if there is none."""
+
+        def work(connection: Connection) -> list[dict[str, Any]] | None:
+            key_id = _key_row(connection, key).id
+            owner = select(requests.c.id).where(
+                requests.c.id == request_id, requests.c.key_id == key_id
+            )
+            if connection.execute(owner).first() is None:
+                return None
+            mine = receipts.c.request_id == request_id
+            rows = connection.execute(select(receipts).where(mine).order_by(receipts.c.part))
+            return [
+                {**row._mapping, "signed": json.loads(row.signed) if row.signed else None}
+                for row in rows
+            ]
+
+        return await self._run(work)
+
+    # --- organic samples for validators ---
+
+    async def add_sample(
+        self, netuid: int, miner: str, body: bytes, answer: dict[str, Any], total_ms: int
+    ) -> None:
+        """Keep a request and its answer for a validator to judge."""
+        row = {
+            "netuid": netuid,
+            "miner": miner,
+            "body": body,
+            "answer": json.dumps(answer),
+            "total_ms": total_ms,
+        }
+        await self._run(lambda connection: connection.execute(insert(samples).values(row)))
+
+    async def take_samples(self, netuid: int, most: int) -> list[dict[str, Any]]:
+        """Up to `most` samples nobody judged yet; they count as judged from now on."""
+
+        def work(connection: Connection) -> list[dict[str, Any]]:
+            fresh = select(samples).where(samples.c.judged.is_(False), samples.c.netuid == netuid)
+            rows = connection.execute(fresh.order_by(samples.c.id).limit(most)).all()
+            ids = [row.id for row in rows]
+            connection.execute(update(samples).where(samples.c.id.in_(ids)).values(judged=True))
+            return [{**row._mapping, "answer": json.loads(row.answer)} for row in rows]
+
+        return await self._run(work)
+
+
+def _tune_sqlite(connection: Any, _: Any) -> None:
+    """Readers beside one writer, and a commit that survives the process but not a power cut."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _key_row(connection: Connection, key: str) -> Any:
+    """The row of a presented key; Denied unless its secret is right."""
+    _, _, rest = key.partition("gk-")
+    identity, _, secret = rest.partition("-")
+    row = connection.execute(select(api_keys).where(api_keys.c.id == identity)).first()
+    if row is None or not secrets.compare_digest(row.digest, _digest(secret)):
+        raise Denied("invalid_api_key", "this API key is not known here")
+    if row.disabled:
+        raise Denied("invalid_api_key", "this API key was switched off")
+    return row
+
+
+def _open(connection: Connection, key: str, order: Order) -> Opened:
+    row = _key_row(connection, key)
+    if row.models is not None and order.model not in json.loads(row.models):
+        raise Denied("model_not_allowed", f"this API key may not use the model {order.model}")
+    if order.idempotency is not None:
+        mine = (requests.c.key_id == row.id, requests.c.idempotency == order.idempotency)
+        before = connection.execute(select(requests).where(*mine)).first()
+        if before is not None:
+            return _answered_before(before, order, row.id)
+    enough = api_keys.c.budget.is_(None) | (
+        api_keys.c.budget - api_keys.c.spent - api_keys.c.reserved >= order.reserve
+    )
+    taken = connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == row.id, enough)
+        .values(reserved=api_keys.c.reserved + order.reserve)
+    )
+    if not taken.rowcount:
+        left = row.budget - row.spent - row.reserved
+        raise Denied("insufficient_quota", f"this request may cost {order.reserve} rao and the "
+                     f"budget of this key has {max(left, 0)} left")  # fmt: skip
+    connection.execute(
+        insert(requests).values(
+            id=order.id,
+            key_id=row.id,
+            idempotency=order.idempotency,
+            digest=order.digest,
+            state="open",
+            model=order.model,
+            reserved=order.reserve,
+            created=time.time(),
+        )
+    )
+    return Opened(row.id)
+
+
+def _answered_before(before: Any, order: Order, key_id: str) -> Opened:
+    if before.digest != order.digest:
+        raise Denied("idempotency_conflict", "this Idempotency-Key was used for another request")
+    if before.state != "done" or before.response is None:
+        raise Denied("in_progress", "a request with this Idempotency-Key is running")
+    return Opened(key_id, before.response)
+
+
+def _settle(connection: Connection, order: Order, key_id: str, cost: int, state: str) -> None:
+    """Close an open request once; a second closing changes nothing."""
+    closed = connection.execute(
+        update(requests)
+        .where(requests.c.id == order.id, requests.c.state == "open")
+        .values(state=state, cost=cost)
+    )
+    if closed.rowcount:
+        connection.execute(
+            update(api_keys)
+            .where(api_keys.c.id == key_id)
+            .values(reserved=api_keys.c.reserved - order.reserve, spent=api_keys.c.spent + cost)
+        )
+
+
+def _part(request_id: str, number: int, part: PartRow) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "part": number,
+        "netuid": part.netuid,
+        "uid": part.uid,
+        "miner": part.miner,
+        "tokens": part.tokens,
+        "signed": None if part.signed is None else json.dumps(part.signed),
+    }

@@ -1,0 +1,133 @@
+"""The relay over real miners: continuation to the bit, rivals for quiet miners, honest billing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from conftest import GENESIS, NETUID, Running, serving
+
+from ganglion.keys import Keypair
+from ganglion.wire.call import Caller, Target
+from ganglion.wire.text import Sampling, TextRequest
+from neurons.engine.load import Loaded
+from neurons.gateway.relay import NoMiner, Relay
+from neurons.gateway.router import Miner, Router
+from neurons.identity import Identity
+
+ALICE = Keypair.from_uri("//Alice")
+IDENTITY = Identity(ALICE, GENESIS, NETUID)
+
+
+def as_miner(uid: int, target: Target) -> Miner:
+    return Miner(uid, target, "ganglion/tiny", True, 1024)
+
+
+def request(limit: int = 60, stop: tuple[str, ...] = ()) -> TextRequest:
+    sampling = Sampling(b"\4" * 32)
+    return TextRequest(b"i" * 16, "ganglion/tiny", sampling, limit, prompt="Explain ☃", stop=stop)
+
+
+def relay(caller: Caller, *targets: Target, limit: int = 60) -> Relay:
+    miners = [as_miner(i, t) for i, t in enumerate(targets)]
+    return Relay(caller, IDENTITY, Router(), miners, request(limit))
+
+
+@asynccontextmanager
+async def mute(status: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> AsyncIterator[Target]:
+    """A server that takes requests and then says nothing more than a status line."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(status)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield Target(
+        Keypair.from_uri("//Mute").address, "127.0.0.1", server.sockets[0].getsockname()[1]
+    )
+    server.close()
+
+
+async def collected(one: Relay) -> str:
+    return "".join([delta.text async for delta in one.stream()])
+
+
+@pytest.mark.parametrize("after", [1, 7, 31])
+async def test_a_killed_miner_is_replaced_to_the_bit(tiny: Loaded, after: int) -> None:
+    bob, charlie = serving(tiny, "//Bob"), serving(tiny, "//Charlie")
+    async with bob as first, charlie as second, Caller(ALICE) as caller:
+        unbroken = relay(caller, second.target)
+        whole = await collected(unbroken)
+        broken, said = relay(caller, first.target, second.target), ""
+        async for delta in broken.stream():
+            said += delta.text
+            if len(broken.tokens) == after:
+                first.worker.stop()
+    assert said == whole == broken.text
+    assert broken.tokens == unbroken.tokens
+    assert sum(part.tokens for part in broken.parts) == len(broken.tokens)
+    final = broken.parts[-1]
+    assert final.signed is not None
+    if len(broken.parts) == 2:  # on a quick machine the first may have been done already
+        assert broken.parts[0].signed is None
+        assert final.signed.receipt.first == broken.parts[0].tokens - 1
+
+
+async def test_a_quiet_miner_gets_a_rival_and_the_loser_is_let_go(miner: Running) -> None:
+    async with mute() as quiet, Caller(ALICE) as caller:
+        one = relay(caller, quiet, miner.target)
+        started = time.monotonic()
+        await collected(one)
+        assert time.monotonic() - started < 10  # its own patience would be 15 s
+    assert [part.miner.uid for part in one.parts] == [1]
+    assert one.attempts == 2
+
+
+async def test_dead_miners_are_passed_over_and_counted(miner: Running) -> None:
+    dead = Target(Keypair.from_uri("//Dave").address, "127.0.0.1", 1)
+    async with Caller(ALICE) as caller:
+        one = relay(caller, dead, dead, miner.target)
+        assert await collected(one)
+    assert len(one.failures) == 2
+
+
+async def test_nobody_left_is_said_with_the_reasons() -> None:
+    dead = Target(Keypair.from_uri("//Dave").address, "127.0.0.1", 1)
+    async with Caller(ALICE) as caller:
+        with pytest.raises(NoMiner, match="uid 0: .*cannot be reached"):
+            await collected(relay(caller, dead))
+        with pytest.raises(NoMiner, match="none serves"):
+            await collected(relay(caller))
+
+
+async def test_a_miner_that_contradicts_what_was_delivered_is_dropped(
+    tiny: Loaded, miner: Running
+) -> None:
+    async with serving(tiny, "//Charlie") as second, Caller(ALICE) as caller:
+        one = relay(caller, miner.target, second.target)
+        async for _ in one.stream():
+            if len(one.tokens) == 5:
+                one.tokens[3] ^= 1  # as if the first miner had delivered another token
+                miner.worker.stop()
+                with pytest.raises(NoMiner, match="differ"):
+                    async for _ in one.stream():
+                        pass
+                break
+
+
+async def test_leaving_early_frees_the_miner(miner: Running) -> None:
+    async with Caller(ALICE) as caller:
+        one = relay(caller, miner.target, limit=900)
+        stream = one.stream()
+        async for _ in stream:
+            break
+        await stream.aclose()
+        for _ in range(300):
+            if miner.worker.load == (0, 0):
+                break
+            await asyncio.sleep(0.01)
+    assert miner.worker.load == (0, 0)
+    assert [part.tokens for part in one.parts] == [len(one.tokens)]

@@ -1,0 +1,172 @@
+# ruff: noqa: E402 - optional packages decide first whether this file runs
+"""Budgets, idempotency and receipts, in SQLite and, where there is one, PostgreSQL."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+from neurons.gateway.store import Denied, Order, Outcome, PartRow, Store, StoreProblem
+
+
+def postgres_folder() -> Path | None:
+    found = shutil.which("initdb") or next(
+        iter(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None
+    )
+    return Path(found).parent if found else None
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    """A throw-away PostgreSQL server on a Unix socket."""
+    pytest.importorskip("psycopg")
+    binaries = postgres_folder()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed")
+    with tempfile.TemporaryDirectory(prefix="gpg") as folder:
+        os.chmod(folder, 0o777)
+        user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+        data = f"{folder}/data"
+        made = subprocess.run(
+            [*user, str(binaries / "initdb"), "-A", "trust", "-U", "gw", "-D", data],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            pytest.skip(f"initdb fails here: {made.stderr[-200:]!r}")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        control = [*user, str(binaries / "pg_ctl"), "-D", data, "-w"]
+        subprocess.run([*control, "-o", options, "-l", f"{folder}/log", "start"], check=True,
+                       capture_output=True)  # fmt: skip
+        try:
+            yield f"postgresql+psycopg://gw@/postgres?host={folder}"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/gw.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    made = Store(url)
+    yield made
+    made.close()
+
+
+def order(reserve: int = 10, idempotency: str | None = None, digest: bytes = b"d" * 32) -> Order:
+    return Order(secrets.token_hex(8), "m", digest, reserve, idempotency)
+
+
+def spent(store: Store, key: str) -> tuple[int, int]:
+    row = next(r for r in store.list_keys() if r["id"] in key)
+    return row["spent"], row["reserved"]
+
+
+DONE = Outcome(5, 6, 7, [PartRow(2, 1, "5abc", 6, {"receipt": "0x00"})], b'{"x":1}')
+
+
+async def test_a_reservation_becomes_the_true_cost(store: Store) -> None:
+    key, one = store.add_key("a", 100), order()
+    opened = await store.open(key, one)
+    assert spent(store, key) == (0, 10)
+    await store.close_request(one, opened.key_id, DONE)
+    await store.fail_request(one, opened.key_id)  # a second closing changes nothing
+    assert spent(store, key) == (7, 0)
+    parts = await store.receipts_of(key, one.id)
+    assert parts is not None
+    assert parts[0]["signed"] == {"receipt": "0x00"}
+    assert await store.receipts_of(store.add_key("b"), one.id) is None
+
+
+async def test_a_failed_request_costs_nothing(store: Store) -> None:
+    key, one = store.add_key("a", 10), order(idempotency="once")
+    opened = await store.open(key, one)
+    await store.fail_request(one, opened.key_id)
+    assert spent(store, key) == (0, 0)
+    await store.open(key, order(idempotency="once"))  # and may be tried again
+
+
+async def test_sixteen_callers_of_two_gateways_cannot_overdraw(store: Store, url: str) -> None:
+    other, key = Store(url), store.add_key("a", 100)
+    calls = [gate.open(key, order(10)) for gate in (store, other) for _ in range(16)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [r for r in results if isinstance(r, Denied)]
+    assert len(refused) == 22
+    assert {r.code for r in refused} == {"insufficient_quota"}
+    assert spent(store, key) == (0, 100)
+    other.close()
+
+
+async def test_an_idempotency_key_never_charges_twice(store: Store) -> None:
+    key, one = store.add_key("a", 100), order(idempotency="k")
+    opened = await store.open(key, one)
+    with pytest.raises(Denied) as running:
+        await store.open(key, order(idempotency="k"))
+    assert running.value.code == "in_progress"
+    await store.close_request(one, opened.key_id, DONE)
+    again = await store.open(key, order(idempotency="k"))
+    assert again.replay == b'{"x":1}'
+    assert spent(store, key) == (7, 0)
+    with pytest.raises(Denied) as conflict:
+        await store.open(key, order(idempotency="k", digest=b"e" * 32))
+    assert conflict.value.code == "idempotency_conflict"
+    other = await store.open(store.add_key("b"), order(idempotency="k"))
+    assert other.replay is None
+
+
+async def test_racing_duplicates_run_once(store: Store) -> None:
+    key = store.add_key("a", 1000)
+    calls = [store.open(key, order(idempotency="same")) for _ in range(8)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(not isinstance(r, Denied) for r in results) == 1
+    assert spent(store, key) == (0, 10)
+
+
+async def test_keys_are_checked(store: Store) -> None:
+    key = store.add_key("a", models=["other"])
+    for wrong in ("", "gk-", "gk-x-y", key + "x", key[:-1], "nonsense"):
+        with pytest.raises(Denied) as caught:
+            await store.open(wrong, order())
+        assert caught.value.code == "invalid_api_key"
+    with pytest.raises(Denied) as caught:
+        await store.open(key, order())
+    assert caught.value.code == "model_not_allowed"
+    assert store.disable_key(key.split("-")[1])
+    with pytest.raises(Denied, match="switched off"):
+        await store.authenticate(key)
+    assert not store.disable_key("nobody")
+
+
+async def test_what_a_dead_gateway_held_is_released(store: Store) -> None:
+    key = store.add_key("a", 10)
+    await store.open(key, order(10))
+    assert store.release_stale() == 0
+    assert store.release_stale(time.time() + 7200) >= 1
+    assert spent(store, key) == (0, 0)
+
+
+async def test_samples_are_handed_out_once(store: Store) -> None:
+    netuid = secrets.randbelow(10**6)
+    for i in range(3):
+        await store.add_sample(netuid, f"miner{i}", b"body", {"tokens": [i]}, 5)
+    first, rest = await store.take_samples(netuid, 2), await store.take_samples(netuid, 9)
+    assert [s["answer"]["tokens"] for s in first + rest] == [[0], [1], [2]]
+    assert await store.take_samples(netuid, 9) == []
+
+
+def test_an_unusable_url_is_one_sentence(tmp_path: Path) -> None:
+    for url in ("nonsense", "oracle+nothing://x", f"sqlite:///{tmp_path}/no/such/folder/x.db"):
+        with pytest.raises(StoreProblem):
+            Store(url)

@@ -1,0 +1,120 @@
+"""The router: price weights, outages, affinity, capability."""
+
+from collections import Counter
+
+import pytest
+
+from ganglion.wire.call import Target
+from neurons.gateway.router import Miner, Policy, Router, Wanted, prefix_names
+
+MODEL = Wanted("m")
+
+
+def miner(uid: int, price: float = 1.0, **more: object) -> Miner:
+    fields = {"model": "m", "context": 1024, "exact": True} | more
+    return Miner(uid, Target(f"hotkey{uid}", "127.0.0.1", 1 + uid), price=price, **fields)  # type: ignore[arg-type]
+
+
+def router(*miners: Miner, policy: Policy | None = None) -> Router:
+    made = Router(policy, seed=4)
+    made.update(miners)
+    return made
+
+
+def first_choices(made: Router, wanted: Wanted, draws: int, now: float = 0.0) -> Counter[int]:
+    return Counter(made.rank(wanted, now)[0].uid for _ in range(draws))
+
+
+def test_traffic_goes_with_the_inverse_square_of_the_price() -> None:
+    counts = first_choices(router(miner(1, 1), miner(2, 2), miner(3, 3)), MODEL, 10_000)
+    total = 1 + 1 / 4 + 1 / 9
+    for uid, weight in ((1, 1), (2, 1 / 4), (3, 1 / 9)):
+        share = weight / total
+        sigma = (10_000 * share * (1 - share)) ** 0.5
+        assert abs(counts[uid] - 10_000 * share) < 3 * sigma
+
+
+def test_each_policy_prefers_the_miner_that_is_best_in_its_attribute() -> None:
+    cheap, quick, able = miner(1, 1, context=100), miner(2, 50, context=100), miner(3, 50)
+    quick.first_token, cheap.first_token, able.first_token = 0.01, 2.0, 2.0
+    sharp = {"load": 0.0, "quality": 0.0}
+    by_price = router(cheap, quick, able, policy=Policy(price=6, latency=0, **sharp))
+    by_speed = router(cheap, quick, able, policy=Policy(price=0, latency=6, **sharp))
+    assert first_choices(by_price, MODEL, 100)[1] > 98
+    assert first_choices(by_speed, MODEL, 100)[2] > 98
+    assert first_choices(by_price, Wanted("m", tokens=500), 100) == {3: 100}
+
+
+def test_limits_of_price_and_class_are_kept() -> None:
+    made = router(miner(1, 5), miner(2, 1, exact=False))
+    assert [m.uid for m in made.rank(Wanted("m", max_price=2), 0.0)] == [2]
+    assert [m.uid for m in made.rank(Wanted("m", exact=True), 0.0)] == [1]
+    assert made.rank(Wanted("other"), 0.0) == []
+
+
+def test_a_failing_miner_gets_no_traffic_and_comes_back() -> None:
+    bad, good = miner(1), miner(2)
+    made = router(bad, good)
+    for _ in range(3):
+        made.on_failure(bad, 100.0)
+    assert first_choices(made, MODEL, 200, 100.1) == {2: 200}
+    assert first_choices(made, MODEL, 200, 106.0)[1] > 50
+    made.on_failure(bad, 106.0)
+    assert first_choices(made, MODEL, 50, 112.0) == {2: 50}  # the second ban is longer
+    made.on_success(bad)
+    assert first_choices(made, MODEL, 200, 112.0)[1] > 50
+
+
+def test_a_wrong_answer_bans_at_once_and_a_single_break_does_not() -> None:
+    wrong, shaky = miner(1), miner(2)
+    made = router(wrong, shaky)
+    made.on_failure(wrong, 0.0, hard=True)
+    made.on_failure(shaky, 0.0)
+    assert first_choices(made, MODEL, 50, 200.0) == {2: 50}
+
+
+def test_when_all_are_banned_somebody_is_still_tried() -> None:
+    only = miner(1)
+    made = router(only)
+    made.on_failure(only, 0.0, hard=True)
+    assert first_choices(made, MODEL, 3, 1.0) == {1: 3}
+
+
+def test_busy_miners_are_chosen_less() -> None:
+    idle, busy = miner(1), miner(2)
+    busy.open = 9
+    assert first_choices(router(idle, busy), MODEL, 500)[1] > 400
+
+
+def test_a_conversation_stays_where_its_beginning_is() -> None:
+    made = router(miner(1), miner(2), miner(3), policy=Policy(affinity=1e6))
+    text = "word " * 200
+    home = made.rank(Wanted("m", prefix=prefix_names(text)), 0.0)[0].uid
+    longer = Wanted("m", prefix=prefix_names(text + "more " * 100))
+    assert first_choices(made, longer, 50) == {home: 50}
+    assert len(first_choices(made, Wanted("m", prefix=prefix_names("x" * 999)), 1)) == 1
+
+
+def test_prefix_names_grow_with_the_text() -> None:
+    text = "".join(map(str, range(600)))
+    assert prefix_names(text)[: len(prefix_names(text[:700]))] == prefix_names(text[:700])
+    assert prefix_names("y" + text)[:1] != prefix_names(text)[:1]
+    assert prefix_names("short") == ()
+
+
+def test_measurements_survive_a_refresh_and_facts_do_not() -> None:
+    made = router(miner(1))
+    made.on_first_token(made.miners["hotkey1"], 3.0)
+    measured = made.miners["hotkey1"].first_token
+    made.update([miner(1, 7.0)])
+    assert (made.miners["hotkey1"].first_token, made.miners["hotkey1"].price) == (measured, 7.0)
+    made.update([])
+    assert made.models() == {}
+
+
+@pytest.mark.parametrize("samples", [0, 7, 64])
+def test_the_rolling_percentile_is_sane(samples: int) -> None:
+    made, one = router(), miner(1)
+    for i in range(samples):
+        made.on_first_token(one, 0.01 * (i + 1))
+    assert 0 < one.p95 <= 1.0
