@@ -6,6 +6,7 @@ from typing import Annotated
 
 from chain.pallets import aura, grandpa
 from chain.pallets.admin_utils_common import Error
+from chain.pallets.evm_chain_id import ChainId
 from chain.pallets.subtensor import events_globals as events
 from chain.pallets.subtensor import storage_delegation as delegation
 from chain.pallets.subtensor import storage_hyperparameters as hyper
@@ -136,6 +137,12 @@ def sudo_set_dissolve_network_schedule_duration(
     """Set the delay of scheduled dissolutions."""
     s[network.DissolveNetworkScheduleDuration] = duration
     s.emit(events.DissolveNetworkScheduleDurationSet(duration))
+
+
+@call(58, weight=27_199_000, reads=1, writes=1)
+def sudo_set_evm_chain_id(s: State, origin: Root, chain_id: u64) -> None:
+    """Set the number that signed orders must name."""
+    s[ChainId] = chain_id
 
 
 @call(59, weight=lambda a, b, c: 132_972_506 + 15_444 * len(a))

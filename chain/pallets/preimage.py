@@ -7,9 +7,11 @@ nobody has asked for pays by a hold. Upstream: pallet_preimage.
 from __future__ import annotations
 
 from chain.pallets.balances_holds import ForPreimage, PreimageHold, hold, release
+from chain.pallets.balances_ops import unreserve
+from chain.pallets.nested import rocks
 from chain.runtime.call import CALLS, DispatchClass, Pays, PostInfo, RuntimeCall
-from chain.runtime.errors import Errors, ensure, error
-from chain.runtime.origin import Root, SignedOrRoot
+from chain.runtime.errors import CallError, Errors, ensure, error
+from chain.runtime.origin import Root, Signed, SignedOrRoot
 from chain.runtime.pallet import Pallet, call, event
 from chain.runtime.state import State
 from chain.runtime.storage import Identity, Map, storage
@@ -18,6 +20,8 @@ from ganglion.scale import DecodeError, Enumeration, codec, scale_type, u32, var
 from ganglion.units import AccountId, Hash, Rao
 
 MAX_SIZE = 4 * 1024 * 1024
+MAX_HASHES = 1024
+"""Records that one call brings up to date."""
 MAX_INLINE = 128
 """Calls up to this many bytes stay where they are used."""
 REASON = ForPreimage(PreimageHold.Preimage)
@@ -47,6 +51,28 @@ class Requested(RequestStatus):
     maybe_len: u32 | None
 
 
+@scale_type("pallet_preimage::OldRequestStatus")
+class OldRequestStatus(Enumeration):
+    """What was known about a hash, with a reserved deposit."""
+
+
+@variant(0, "Unrequested")
+class OldUnrequested(OldRequestStatus):
+    """Noted by an account that reserved a deposit."""
+
+    deposit: Ticket
+    len: u32
+
+
+@variant(1, "Requested")
+class OldRequested(OldRequestStatus):
+    """Asked for `count` times, noted or not."""
+
+    deposit: Ticket | None
+    count: u32
+    len: u32 | None
+
+
 @scale_type("frame_support::traits::preimages::Bounded")
 class Bounded(Enumeration):
     """A call inline, or the hash under which its bytes are noted."""
@@ -73,6 +99,9 @@ class Lookup(Bounded):
     hash: Hash
     len: u32
 
+
+StatusFor: Map[Identity[Hash], OldRequestStatus | None] = storage()
+"""As RequestStatusFor, with reserved deposits: from chains older than this one."""
 
 RequestStatusFor: Map[Identity[Hash], RequestStatus | None] = storage()
 """The request status of a given hash."""
@@ -113,6 +142,11 @@ class Error(Errors):
     NotRequested = error(
         5, "The preimage request cannot be removed since no outstanding requests exist."
     )
+    TooMany = error(
+        6,
+        "More than `MAX_HASH_UPGRADE_BULK_COUNT` hashes were requested to be upgraded at once.",
+    )
+    TooFew = error(7, "Too few hashes were requested to be upgraded (i.e. zero).")
 
 
 @call(
@@ -155,6 +189,18 @@ def request_preimage(s: State, origin: Root, hash: Hash) -> None:
 def unrequest_preimage(s: State, origin: Root, hash: Hash) -> None:
     """Clear a previously made request for a preimage."""
     unrequest(s, hash)
+
+
+@call(
+    4,
+    weight=lambda hashes: len(hashes) * rocks(50_000_000, 1, 1),
+)
+def ensure_updated(s: State, who: Signed, hashes: tuple[Hash, ...]) -> PostInfo:
+    """Bring records up to date; free when nine in ten of them needed it."""
+    ensure(len(hashes) > 0, Error.TooFew)
+    ensure(len(hashes) <= MAX_HASHES, Error.TooMany)
+    updated = sum(update(s, key) for key in hashes)
+    return PostInfo(pays=Pays.Yes if updated * 10 < len(hashes) * 9 else Pays.No)
 
 
 def price(size: int) -> int:
@@ -230,6 +276,43 @@ def clear(s: State, key: Hash, size: int) -> None:
     del s[RequestStatusFor, key]
     del s[PreimageFor, (key, size)]
     s.emit(Cleared(key))
+
+
+def update(s: State, key: Hash) -> bool:
+    """Bring one record up to date; whether it was old."""
+    old = s[StatusFor, key]
+    if old is None:
+        return False
+    del s[StatusFor, key]
+    if isinstance(old, OldUnrequested):
+        ticket = ticket_for(s, old.deposit, old.len)
+        if ticket is not None:
+            s[RequestStatusFor, key] = Unrequested(ticket, old.len)
+    elif isinstance(old, OldRequested):
+        ticket = None
+        if old.deposit is not None:
+            ticket = ticket_for(s, old.deposit, old.len)
+            if ticket is None and old.len is not None:
+                return True
+        s[RequestStatusFor, key] = Requested(ticket, old.count, old.len)
+    return True
+
+
+def ticket_for(s: State, deposit: Ticket, size: int | None) -> Ticket | None:
+    """A hold in place of a reserved deposit; None without bytes to pay for, or without funds.
+
+    As upstream: after the latter the record is gone, and whoever needs the bytes notes them anew.
+    """
+    who, reserved = deposit
+    unreserve(s, who, reserved)
+    if size is None:
+        return None
+    amount = Rao(price(size))
+    try:
+        hold(s, who, REASON, amount)
+    except CallError:
+        return None
+    return who, amount
 
 
 def bound(s: State, inner: RuntimeCall) -> Bounded:

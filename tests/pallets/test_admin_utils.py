@@ -9,6 +9,7 @@ from world import ALICE, BOB, CHARLIE, ROOT, RUNTIME, at_block, fails, last, nam
 
 from chain.pallets import admin_utils_common, aura, grandpa
 from chain.pallets.admin_utils_common import Error
+from chain.pallets.evm_chain_id import ChainId
 from chain.pallets.subtensor import storage_delegation as delegation
 from chain.pallets.subtensor import storage_hyperparameters as hyper
 from chain.pallets.subtensor import storage_keys as keys
@@ -107,6 +108,7 @@ FREE_OF_WINDOW = {
 }
 
 GLOBALS: list[tuple[str, Any, Any]] = [
+    ("evm_chain_id", 945, ChainId),
     ("default_take", 9_000, delegation.MaxDelegateTake),
     ("tx_rate_limit", 5, registration.TxRateLimit),
     ("subnet_owner_cut", 100, pool.SubnetOwnerCut),

@@ -20,15 +20,18 @@ from world import (
 
 from chain.pallets import preimage, scheduler
 from chain.pallets.balances_holds import Holds
-from chain.pallets.balances_ops import free_balance
+from chain.pallets.balances_ops import free_balance, reserve
 from chain.pallets.nested import hash_of
 from chain.pallets.preimage import (
     Error as PreimageError,
 )
 from chain.pallets.preimage import (
+    OldRequested,
+    OldUnrequested,
     PreimageFor,
     Requested,
     RequestStatusFor,
+    StatusFor,
     Unrequested,
 )
 from chain.pallets.scheduler import Agenda, Error, Lookup, Retries, RetryConfig
@@ -230,3 +233,52 @@ def test_a_missing_call_is_reported():
     del s[PreimageFor, (hash_of(call), len(CALLS.encode(call)))]
     next_block(s, 2)
     assert "Scheduler.CallUnavailable" in names(s)
+
+
+def old_record(s, key, record, deposit=TAO, who=ALICE):
+    """What a chain of before holds would have left."""
+    s[StatusFor, key] = record
+    if deposit:
+        reserve(s, who, deposit)
+
+
+def test_old_deposits_become_holds():
+    s = world()
+    keys = [bytes([n]) * 32 for n in range(5)]
+    old_record(s, keys[0], OldUnrequested((ALICE, TAO), 300))
+    old_record(s, keys[1], OldRequested((ALICE, TAO), 2, 10))
+    old_record(s, keys[2], OldRequested((ALICE, TAO), 1, None))
+    old_record(s, keys[3], OldRequested(None, 7, None), deposit=0)
+    assert ok(s, BOB, "Preimage.ensure_updated", keys[:4]).pays is Pays.No
+    assert s[RequestStatusFor, keys[0]] == Unrequested((ALICE, 404_000_000), 300)
+    assert s[RequestStatusFor, keys[1]] == Requested((ALICE, 114_000_000), 2, 10)
+    assert s[RequestStatusFor, keys[2]] == Requested(None, 1, None)
+    assert s[RequestStatusFor, keys[3]] == Requested(None, 7, None)
+    assert s[Account, ALICE].data.reserved == s[Holds, ALICE][0].amount == 518_000_000
+    assert not any((StatusFor, key) in s for key in keys)
+    assert ok(s, BOB, "Preimage.ensure_updated", keys).pays is Pays.Yes
+
+
+def test_an_old_deposit_that_buys_no_hold_is_given_back():
+    s = world(tao=1)
+    old_record(s, b"k" * 32, OldUnrequested((ALICE, 10_000_000), 3_000_000), 10_000_000)
+    ok(s, BOB, "Preimage.ensure_updated", [b"k" * 32])
+    assert (RequestStatusFor, b"k" * 32) not in s
+    assert (s[Account, ALICE].data.free, s[Account, ALICE].data.reserved) == (TAO, 0)
+
+
+def test_updates_are_free_for_nine_in_ten():
+    for old in (8, 9):
+        s = world()
+        keys = [bytes([n]) * 32 for n in range(10)]
+        for key in keys[:old]:
+            old_record(s, key, OldRequested(None, 1, None), deposit=0)
+        pays = ok(s, BOB, "Preimage.ensure_updated", keys).pays
+        assert pays is (Pays.No if old == 9 else Pays.Yes)
+
+
+def test_updates_have_bounds():
+    s = world()
+    fails(s, PreimageError.TooFew, BOB, "Preimage.ensure_updated", [])
+    fails(s, PreimageError.TooMany, BOB, "Preimage.ensure_updated", [bytes(32)] * 1025)
+    fails(s, BadOrigin, ROOT, "Preimage.ensure_updated", [bytes(32)])
