@@ -122,13 +122,27 @@ class Layer:
 
 
 class Cache:
-    """Pages of rounded keys and values: integers [layer, page, kv_head, PAGE, head] and scales."""
+    """Pages of rounded keys and values: integers [layer, kv_head, page, PAGE, head] and scales."""
 
     def __init__(self, shape: Shape, pages: int) -> None:
-        room = (shape.layers, pages, shape.kv_heads, PAGE)
+        room = (shape.layers, shape.kv_heads, pages, PAGE)
         self.keys, self.values = np.zeros((2, *room, shape.head))
         self.key_scales, self.value_scales = np.zeros((2, *room))
         self.parts = (self.keys, self.values, self.key_scales, self.value_scales)
+
+
+class Crowd:
+    """Rows of one token each: their places in the pass, pages [rows, pages] and what is padding."""
+
+    def __init__(self, rows: Sequence[Row], places: Sequence[int]) -> None:
+        self.places = np.asarray(places, np.int64)
+        lengths = [row.start + 1 for row in rows]
+        longest = pages_for(max(lengths, default=0))
+        self.pages = np.zeros((len(rows), longest), np.int64)
+        for table, row, length in zip(self.pages, rows, lengths):
+            used = pages_for(length)
+            table[:used] = row.pages[:used]
+        self.absent = np.arange(longest * PAGE) >= np.array(lengths, np.int64)[:, None]
 
 
 class ExactLlama:
@@ -177,12 +191,20 @@ class ExactLlama:
             t[np.arange(r.start, r.start + n) // PAGE] for t, r, n in zip(tables, rows, counts)
         ]
         where = (np.concatenate(slots), positions % PAGE)
+        singles = [i for i, n in enumerate(counts) if n == 1]
+        crowd = Crowd([rows[i] for i in singles], [spans[i].start for i in singles])
+        longer = [i for i, n in enumerate(counts) if n > 1]
         for index, layer in enumerate(self.layers):
             normed = exact.rms_norm(x, layer.norm_in, self.shape.epsilon)
             query = self._remember(cache, index, layer.qkv.apply(normed), positions, where)
-            mixed = [self._attend(cache, index, query[s], t, r.start)
-                     for s, t, r in zip(spans, tables, rows)]  # fmt: skip
-            x = x + layer.out.apply(np.concatenate(mixed))
+            mixed = np.empty((len(x), self.shape.heads * self.shape.head))
+            if singles:
+                mixed[crowd.places] = self._attend_crowd(cache, index, query[crowd.places], crowd)
+            for i in longer:
+                mixed[spans[i]] = self._attend(
+                    cache, index, query[spans[i]], tables[i], rows[i].start
+                )
+            x = x + layer.out.apply(mixed)
             gate, up = np.split(
                 layer.gate_up.apply(exact.rms_norm(x, layer.norm_mlp, self.shape.epsilon)), 2, -1
             )
@@ -203,11 +225,12 @@ class ExactLlama:
             [first * cosine - second * sine, second * cosine + first * sine], -1
         )
         page, slot = where
-        q, scale = quantise(turned[:, s.heads :], KEY_BITS)
-        cache.keys[index][page, :, slot], cache.key_scales[index][page, :, slot] = q, scale[..., 0]
-        q, scale = quantise(values, KEY_BITS)
-        cache.values[index][page, :, slot] = q
-        cache.value_scales[index][page, :, slot] = scale[..., 0]
+        for part, scales, fresh in (
+            (cache.keys, cache.key_scales, turned[:, s.heads :]),
+            (cache.values, cache.value_scales, values),
+        ):
+            q, scale = quantise(fresh.swapaxes(0, 1), KEY_BITS)
+            part[index][:, page, slot], scales[index][:, page, slot] = q, scale[..., 0]
         return turned[:, : s.heads]
 
     def _attend(self, cache: Cache, index: int, query: Floats, table: Any, start: int) -> Floats:
@@ -220,7 +243,7 @@ class ExactLlama:
 
     def _gathered(self, stored: Floats, table: Any) -> Floats:
         """The pages of one sequence joined: [kv_head, positions, ...]."""
-        taken = stored[table].swapaxes(0, 1)
+        taken = stored[:, table]
         joined: Floats = taken.reshape(self.shape.kv_heads, -1, *taken.shape[3:])
         return joined
 
@@ -243,6 +266,30 @@ class ExactLlama:
         p, scale = quantise(p, exact.MANTISSA - KEY_BITS - exact.ceil_log2(s.context))
         mixed = (p @ values) * scale / total
         return mixed.reshape(s.kv_heads, groups, n, s.head).transpose(2, 0, 1, 3).reshape(n, -1)
+
+    def _attend_crowd(self, cache: Cache, index: int, query: Floats, crowd: Crowd) -> Floats:
+        """Attention of one new query each of many sequences: [rows, heads * head].
+
+        Shorter sequences are padded with whatever page 0 holds, at no weight: every sum here is
+        exact, so the padding changes nothing.
+        """
+        s, n = self.shape, len(query)
+        keys, values, key_scales, value_scales = (
+            taken.reshape(s.kv_heads, n, -1, *taken.shape[4:])
+            for taken in (part[index].take(crowd.pages, 1) for part in cache.parts)
+        )
+        q, scale = quantise(query, exact.MANTISSA - KEY_BITS - exact.ceil_log2(s.head))
+        shape = (n, s.kv_heads, s.heads // s.kv_heads, -1)
+        q, scale = (part.reshape(shape).swapaxes(0, 1) for part in (q, scale))
+        scores = q @ keys.swapaxes(2, 3)
+        scores *= scale * (1.0 / np.sqrt(s.head))
+        scores *= key_scales[:, :, None]
+        np.copyto(scores, NEVER, where=crowd.absent[:, None])
+        p, total = exact.softmax_parts(scores)
+        p *= value_scales[:, :, None]
+        p, scale = quantise(p, exact.MANTISSA - KEY_BITS - exact.ceil_log2(s.context))
+        mixed: Floats = (p @ values) * scale / total
+        return mixed.swapaxes(0, 1).reshape(n, -1)
 
     def _outputs(self, x: Floats, keeps: list[int]) -> list[Output]:
         if not len(x):
