@@ -7,6 +7,7 @@ numbers. Upstream: sc_basic_authorship, sc_consensus_aura.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ from chain.store.states import Prepared
 from consensus.aura import compute_author
 from consensus.slots import slot_at, slot_start
 from ganglion.keys import Keypair
+
+log = logging.getLogger("author")
 
 MAX_SKIPPED = 8
 """Transactions that do not fit before the search for smaller ones ends."""
@@ -115,9 +118,7 @@ def propose(
     """
     number = parent.number + 1
     executive.initialize_block(state, number, parent.hash, [slot_digest(turn.slot)])
-    body = executive.inherents(state, turn.now_ms, shield)
-    for raw in body:
-        executive.apply_extrinsic(state, raw)
+    body = apply_inherents(executive, state, executive.inherents(state, turn.now_ms, shield))
     if write is not None:
         write(state)
     rejected = _fill(executive, state, body, pool, out_of_time, shield)
@@ -127,6 +128,19 @@ def propose(
     header = Header(parent.hash, number, prepared.root, extrinsics_root(body), digest)
     sealed = seal(header, turn.key.sign(header.hash))
     return Proposal(Block(sealed, tuple(body)), state, prepared, rejected)
+
+
+def apply_inherents(executive: Executive, state: State, made: list[bytes]) -> list[bytes]:
+    """Apply what authors put first, as upstream leaving out what turns out not to hold."""
+    body = []
+    for raw in made:
+        try:
+            executive.apply_extrinsic(state, raw)
+        except InvalidTransaction as error:
+            log.warning("inherent left out reason=%s", error)
+        else:
+            body.append(raw)
+    return body
 
 
 def _fill(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chain.author import apply_inherents
 from chain.blocks import Header, slot_digest
 from chain.executive import Executive
 from chain.runtime.call import RuntimeCall
@@ -56,8 +57,7 @@ def begin_block(executive: Executive, parent: Header, state: State, slot: Slot) 
     pending = state.child()
     number = parent.number + 1
     executive.initialize_block(pending, number, parent.hash, [slot_digest(slot.slot)])
-    for raw in executive.inherents(pending, slot.now_ms):
-        executive.apply_extrinsic(pending, raw)
+    apply_inherents(executive, pending, executive.inherents(pending, slot.now_ms))
     return pending
 
 

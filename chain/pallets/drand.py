@@ -241,6 +241,8 @@ def local_pulse_inherent(s: State, now_ms: int, data: object) -> RuntimeCall | N
     config = s[BeaconConfig]
     if config.hash != LOCAL_HASH or not timelock.available():
         return None
+    if s[NextUnsignedAt] > block_number(s):
+        return None
     newest, last = round_at(config, now_ms // 1000), s[LastStoredRound]
     number = last + 1 if last else newest
     if number == 0 or number > newest:
