@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from ganglion import keys, ss58
@@ -77,11 +78,12 @@ class StoreFull(AuthError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a verified request."""
+    """Who sent a verified request: address, its public key, and what was signed with."""
 
     hotkey: str
     nonce: int
     crypto: CryptoType
+    public_key: bytes
 
 
 class ReplayStore(Protocol):
@@ -205,8 +207,8 @@ class Verifier:
             caller.crypto, method, target, body, caller.nonce, caller.hotkey, given.receiver
         )
         # Anybody can sign for the all-zero key, which owns a neuron on many a test network.
-        forged = not any(given.public_key)
-        if forged or not keys.verify(given.public_key, payload, given.signature, caller.crypto):
+        forged = not any(caller.public_key)
+        if forged or not keys.verify(caller.public_key, payload, given.signature, caller.crypto):
             raise BadSignature("the signature is not the sender's over this request")
         if not self.store.remember(caller.hotkey, caller.nonce, now):
             raise ReplayedRequest("this request was accepted before: sign a new nonce")
@@ -231,7 +233,6 @@ class _Given:
     """What the headers say, shape checked, nothing believed."""
 
     caller: Caller
-    public_key: bytes
     signature: bytes
     receiver: str | None
 
@@ -251,15 +252,20 @@ class _Given:
         if not _HEX.fullmatch(text) or len(text.removeprefix("0x")) != 2 * SIGNATURE_SIZE:
             raise MalformedAuth(f"{HEADER_SIGNATURE} must be {SIGNATURE_SIZE} bytes in hex")
         try:
-            public_key = ss58.decode(sender, prefix=None)
+            public_key = _account_of(sender)
         except InvalidAddress as e:
             raise MalformedAuth(f"{HEADER_HOTKEY} is not an address") from e
         return cls(
-            caller=Caller(sender, int(nonce), crypto),
-            public_key=public_key,
+            caller=Caller(sender, int(nonce), crypto, public_key),
             signature=bytes.fromhex(text.removeprefix("0x")),
             receiver=lowered.get(HEADER_RECEIVER.lower()),
         )
+
+
+@lru_cache(maxsize=4096)
+def _account_of(address: str) -> bytes:
+    """The public key of an address; callers come again and again, and base58 is slow."""
+    return ss58.decode(address, prefix=None)
 
 
 def _required(lowered: Mapping[str, str], name: str) -> str:

@@ -13,39 +13,47 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Bits = npt.NDArray[np.int64]
 
 LN2 = 0.6931471805599453
+_ROUND = 1.5 * 2.0**52
 _STEPS = 1024  # the exponential's table has this many entries to an octave
 
 
 @cache
-def _exp_table() -> tuple[Floats, float, float]:
-    """2**(i/STEPS) for one octave, STEPS/ln 2 and its inverse, correctly rounded."""
+def _exp_table() -> tuple[Bits, float, float]:
+    """The bits of 2**(i/STEPS) for one octave, STEPS/ln 2 and its inverse, correctly rounded."""
     with localcontext() as context:
         context.prec = 40
         ln2 = Decimal(2).ln()
         table = [float((ln2 * i / _STEPS).exp()) for i in range(_STEPS)]
-        return np.array(table), float(_STEPS / ln2), float(ln2 / _STEPS)
+        return np.array(table).view(np.int64), float(_STEPS / ln2), float(ln2 / _STEPS)
 
 
 def exp(x: Floats) -> Floats:
-    """The exponential to about ten digits; arguments are clamped to +-700."""
+    """The exponential to about ten digits; arguments are clamped to +-700.
+
+    With n the integer nearest to x STEPS / ln 2, it is 2**(n/STEPS) (1 + r + r**2 / 2). Adding
+    1.5 * 2**52 rounds to n and leaves n in the low bits of the sum; its upper part, shifted up,
+    is added to the table's exponents.
+    """
     table, per_unit, unit = _exp_table()
-    rest = np.minimum(np.maximum(x, -700.0), 700.0)
+    rest = np.clip(x, -700.0, 700.0)
     steps = rest * per_unit
-    np.rint(steps, out=steps)
-    n = steps.astype(np.int64)
+    steps += _ROUND
+    n = steps.view(np.int64)
+    scale = table.take(n & (_STEPS - 1))
+    octaves = n & -_STEPS
+    octaves <<= 53 - _STEPS.bit_length()
+    scale += octaves
+    steps -= _ROUND
     steps *= unit
     rest -= steps
     np.multiply(rest, 0.5, out=steps)
     steps += 1.0
     steps *= rest
     steps += 1.0
-    steps *= table[n & (_STEPS - 1)]
-    n >>= _STEPS.bit_length() - 1
-    n += 1023
-    n <<= 52
-    steps *= n.view(np.float64)
+    steps *= scale.view(np.float64)
     return steps
 
 

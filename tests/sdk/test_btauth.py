@@ -77,7 +77,7 @@ def test_ed25519_signature() -> None:
 
 @pytest.mark.parametrize("sender", [ALICE, ALICE_ED])
 def test_round_trip(sender: Keypair) -> None:
-    assert check(signed(sender)) == Caller(sender.address, NONCE, sender.crypto)
+    assert check(signed(sender)) == Caller(sender.address, NONCE, sender.crypto, sender.public_key)
 
 
 def test_live_clock_and_empty_body() -> None:
