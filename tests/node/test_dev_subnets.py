@@ -106,6 +106,14 @@ def test_the_beacon_moves_by_hand(node: DevNode):
         node.rpc("dev_advanceBeacon", last + 10**6)
 
 
+def test_a_gate_from_another_chain_stops_no_blocks(node: DevNode):
+    """As after --load-state: the state's block numbers lie ahead of the chain's."""
+    node.rpc("dev_setStorage", {"Drand": {"NextUnsignedAt": 10**6}})
+    start = int(node.rpc("chain_getHeader")["number"], 16)
+    node.rpc("dev_newBlock", 3)
+    assert int(node.rpc("chain_getHeader")["number"], 16) == start + 3
+
+
 @pytest.mark.parametrize(
     ("method", "params", "words"),
     [
