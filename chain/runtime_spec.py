@@ -17,6 +17,7 @@ from chain.pallets import (
     grandpa,
     limit_orders,
     mev_shield,
+    model_registry,
     multisig,
     preimage,
     proxy,
@@ -74,6 +75,7 @@ def make_runtime() -> Runtime:
             30: mev_shield.pallet,
             31: alpha_assets.pallet,
             32: limit_orders.pallet,
+            100: model_registry.pallet,
         },
         (
             ext.CheckNonZeroSender(),
