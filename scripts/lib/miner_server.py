@@ -1,0 +1,42 @@
+"""A miner's server without a chain, for benchmarks: miner_server.py PORT.
+
+The same parts as `neuron-miner`: the gate, the routes, the exact engine on the tiny model. Only
+the stakes do not come from a chain: //Alice has one, nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+
+from ganglion.keys import Keypair
+from neurons import program
+
+program.limit_threads()
+
+from neurons.engine.load import load  # noqa: E402
+from neurons.engine.worker import Worker  # noqa: E402
+from neurons.http import Gate, Server  # noqa: E402
+from neurons.identity import Identity  # noqa: E402
+from neurons.miner.server import MinerApp  # noqa: E402
+from neurons.miner.textgen import TextService  # noqa: E402
+
+GENESIS, NETUID = b"\7" * 32, 2
+MINER, CALLER = "//Bob", "//Alice"
+
+
+async def serve(port: int) -> None:
+    loaded, hotkey = load("exact", "tiny"), Keypair.from_uri(MINER)
+    staked = Keypair.from_uri(CALLER).public_key
+    worker = Worker(loaded.model, pages=1024, width=32)
+    worker.start()
+    service = TextService(worker, loaded.tokenizer, Identity(hotkey, GENESIS, NETUID))
+    app = MinerApp(Gate(hotkey.address), lambda who: 100.0 if who == staked else 0.0, service)
+    await Server(app.app, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))
