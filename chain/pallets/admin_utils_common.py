@@ -67,6 +67,22 @@ class SubnetEmissionEnabledSet:
     enabled: bool
 
 
+@event(6)
+class CollateralLockShareSet:
+    """The part of a registration's price that is locked was set."""
+
+    netuid: NetUid
+    lock_share: u16
+
+
+@event(7)
+class CollateralDrainRatioSet:
+    """How fast new collateral comes free was set."""
+
+    netuid: NetUid
+    drain_ratio: U64F64
+
+
 class Error(Errors):
     """Upstream's errors."""
 
@@ -100,6 +116,13 @@ class Error(Errors):
     NotPermittedOnRootSubnet = error(11, "Operation is not permitted on the root network.")
     POWRegistrationDisabled = error(12, "POW Registration has been deprecated")
     Deprecated = error(13, "Call is deprecated")
+    CollateralLockShareTooHigh = error(
+        14,
+        "The collateral lock share exceeds the settable maximum (95% of the registration price).",
+    )
+    CollateralDrainRatioOutOfBounds = error(
+        15, "The collateral drain ratio must be positive and at most the settable maximum."
+    )
     GrandpaChangeDelayMustBeZero = error(
         16, "GRANDPA changes must take effect at the end of the current block."
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from chain.pallets.admin_utils_common import (
     BondsResetToggled,
+    CollateralDrainRatioSet,
+    CollateralLockShareSet,
     Error,
     Yuma3EnableToggled,
     ensure_subnet,
@@ -38,6 +40,7 @@ from chain.pallets.subtensor.permissions import (
     ensure_subnet_owner_or_root,
     record_hyperparameter_change,
 )
+from chain.pallets.subtensor.storage_collateral import CollateralDrainRatio, CollateralLockShare
 from chain.pallets.subtensor.storage_registration import AdjustmentAlpha, MaxDifficulty
 from chain.pallets.subtensor.types import Hyperparameter, RecycleOrBurnEnum, TransactionType
 from chain.runtime.errors import ensure
@@ -45,9 +48,12 @@ from chain.runtime.origin import SignedOrRoot
 from chain.runtime.pallet import call
 from chain.runtime.state import State
 from ganglion.scale import i16, u16, u32, u64
-from ganglion.units import NetUid
+from ganglion.units import U64F64, NetUid
 
 OWNERS_LARGEST_MOVING_AVERAGE = 975_000
+LARGEST_LOCK_SHARE = 62_258
+"""95 % of a registration's price, in units of 1/65535."""
+LARGEST_DRAIN_RATIO = 10 << 64
 LOWEST_ALPHA = 65_535 // 40
 """Liquid alpha must not be slower than this share of 65535."""
 
@@ -264,3 +270,28 @@ def sudo_set_recycle_or_burn(
     """Choose what becomes of the owner hotkeys' miner reward."""
     with owner_setting(s, who, netuid, Hyperparameter.RecycleOrBurn):
         s[hyper.RecycleOrBurn, netuid] = recycle_or_burn
+
+
+@call(98, weight=34_664_000, reads=5, writes=1)
+def sudo_set_collateral_lock_share(
+    s: State, who: SignedOrRoot, netuid: NetUid, lock_share: u16
+) -> None:
+    """Set the part of a registration's price, of 65535, that is locked instead of burned."""
+    with owner_setting(s, who, netuid, Hyperparameter.CollateralLockShare):
+        ensure_subnet(s, netuid)
+        ensure(lock_share <= LARGEST_LOCK_SHARE, Error.CollateralLockShareTooHigh)
+        s[CollateralLockShare, netuid] = lock_share
+        s.emit(CollateralLockShareSet(netuid, lock_share))
+
+
+@call(99, weight=34_664_000, reads=5, writes=1)
+def sudo_set_collateral_drain_ratio(
+    s: State, who: SignedOrRoot, netuid: NetUid, drain_ratio: U64F64
+) -> None:
+    """Set how much collateral comes free for each alpha earned, for registrations from now on."""
+    with owner_setting(s, who, netuid, Hyperparameter.CollateralDrainRatio):
+        ensure_subnet(s, netuid)
+        is_allowed = 0 < drain_ratio <= LARGEST_DRAIN_RATIO
+        ensure(is_allowed, Error.CollateralDrainRatioOutOfBounds)
+        s[CollateralDrainRatio, netuid] = drain_ratio
+        s.emit(CollateralDrainRatioSet(netuid, drain_ratio))

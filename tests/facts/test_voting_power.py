@@ -64,6 +64,7 @@ def test_it_approaches_the_stake():
         epoch(s)
         seen.append(get(s, "VotingPower", NET, HOT))
     assert seen == [50 * TAO, 75 * TAO, 87 * TAO + TAO // 2]
+    assert get(s, "TotalVotingPower", NET) == seen[-1]
     assert not has(s, "VotingPower", NET, OTHER_HOT)
 
 
@@ -87,6 +88,7 @@ def test_who_leaves_or_falls_under_the_threshold_is_forgotten():
     put(s, "MaxAllowedValidators", NET, 2)
     epoch(s)
     assert not has(s, "VotingPower", NET, HOT)
+    assert not has(s, "TotalVotingPower", NET)
 
 
 def test_it_ends_two_weeks_after_the_request():

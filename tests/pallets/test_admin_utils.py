@@ -10,6 +10,7 @@ from world import ALICE, BOB, CHARLIE, ROOT, RUNTIME, at_block, fails, last, nam
 from chain.pallets import admin_utils_common, aura, grandpa
 from chain.pallets.admin_utils_common import Error
 from chain.pallets.evm_chain_id import ChainId
+from chain.pallets.subtensor import storage_collateral as collateral
 from chain.pallets.subtensor import storage_delegation as delegation
 from chain.pallets.subtensor import storage_hyperparameters as hyper
 from chain.pallets.subtensor import storage_keys as keys
@@ -46,6 +47,8 @@ OWNERS: list[tuple[str, tuple[Any, ...], Any, Any]] = [
     ("adjustment_alpha", (5,), registration.AdjustmentAlpha, 5),
     ("immunity_period", (11,), hyper.ImmunityPeriod, 11),
     ("min_allowed_weights", (2,), hyper.MinAllowedWeights, 2),
+    ("collateral_lock_share", (9,), collateral.CollateralLockShare, 9),
+    ("collateral_drain_ratio", (9,), collateral.CollateralDrainRatio, 9),
     ("max_allowed_uids", (80,), hyper.MaxAllowedUids, 80),
     ("rho", (12,), hyper.Rho, 12),
     ("activity_cutoff", (400,), hyper.ActivityCutoff, 400),

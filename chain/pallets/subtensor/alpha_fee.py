@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from chain.pallets import swap
 from chain.pallets.aura import author
 from chain.pallets.subtensor.accounts import get_netuids
+from chain.pallets.subtensor.collateral import get_collateral
 from chain.pallets.subtensor.share_pool import get_stake
 from chain.pallets.subtensor.stake_utils import unstake_from_subnet
 from chain.pallets.subtensor.storage_network import SubtokenEnabled
 from chain.runtime.call import RuntimeCall
 from chain.runtime.dispatch import layer
 from chain.runtime.state import State
+from ganglion.fixed import sat_sub
 from ganglion.units import ROOT_NETUID, AccountId, Alpha, NetUid, Rao
 
 PALLET = 7
@@ -67,13 +69,18 @@ def get_fee_position(
     return (hotkey, held[0]) if len(held) == 1 else None
 
 
+def get_free_stake(s: State, hotkey: AccountId, who: AccountId, netuid: NetUid) -> int:
+    """Alpha of a position that is not collateral."""
+    return sat_sub(get_stake(s, hotkey, who, netuid), get_collateral(s, netuid, hotkey, who))
+
+
 def can_pay_in_alpha(s: State, who: AccountId, call: RuntimeCall, fee: int) -> bool:
     """Whether the stake that a call names is worth its fee."""
     position = get_fee_position(s, who, call)
     if position is None:
         return False
     hotkey, netuid = position
-    return get_stake(s, hotkey, who, netuid) >= swap.get_alpha_worth(s, netuid, fee)
+    return get_free_stake(s, hotkey, who, netuid) >= swap.get_alpha_worth(s, netuid, fee)
 
 
 def do_pay_in_alpha(s: State, who: AccountId, call: RuntimeCall, fee: int) -> AlphaFee:
@@ -85,7 +92,7 @@ def do_pay_in_alpha(s: State, who: AccountId, call: RuntimeCall, fee: int) -> Al
     if position is None or beneficiary is None:
         return NOTHING
     hotkey, netuid = position
-    held = get_stake(s, hotkey, who, netuid)
+    held = get_free_stake(s, hotkey, who, netuid)
     alpha = min(swap.get_alpha_worth(s, netuid, fee) or held, held)
     with layer(s):
         tao = unstake_from_subnet(

@@ -14,6 +14,7 @@ from chain.pallets.subtensor.accounts import get_netuids, is_subnet
 from chain.pallets.subtensor.locks import get_lock, get_locked
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.subtensor.share_pool import get_coldkey_stake, get_stake
+from chain.pallets.subtensor.storage_collateral import ColdkeyMinerCollateral
 from chain.pallets.subtensor.storage_pool import AlphaDividendsPerSubnet
 from chain.pallets.subtensor.storage_stake import StakingHotkeys
 from chain.pallets.subtensor.types import LockState
@@ -128,7 +129,8 @@ def get_stake_availability_for_coldkeys(
 
 def _availability(s: State, coldkey: AccountId, netuid: NetUid) -> StakeAvailability:
     total, locked = get_coldkey_stake(s, coldkey, netuid), get_locked(s, coldkey, netuid)
-    return StakeAvailability(total, locked, Alpha(sat_sub(total, locked)))
+    bonded = s[ColdkeyMinerCollateral, netuid, coldkey]
+    return StakeAvailability(total, locked, Alpha(sat_sub(total, locked + bonded)))
 
 
 @stake_api.method

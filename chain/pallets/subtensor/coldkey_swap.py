@@ -8,6 +8,7 @@ Upstream: pallets/subtensor/src/swap/swap_coldkey.rs, macros/dispatches.rs
 
 from __future__ import annotations
 
+from chain.pallets.subtensor import collateral
 from chain.pallets.subtensor.accounts import get_netuids, is_hotkey, is_subnet_account
 from chain.pallets.subtensor.constants import KeySwapCost
 from chain.pallets.subtensor.errors import Error
@@ -18,6 +19,7 @@ from chain.pallets.subtensor.events_network import (
     ColdkeySwapped,
     ColdkeySwapReset,
 )
+from chain.pallets.subtensor.lineage import record_coldkey
 from chain.pallets.subtensor.lock_swaps import swap_coldkey_locks
 from chain.pallets.subtensor.locks import set_accepts_locked_alpha
 from chain.pallets.subtensor.root_claim import add_to_ring, leave_ring_without_root_stake
@@ -79,12 +81,14 @@ def do_swap_coldkey(s: State, old: AccountId, new: AccountId) -> None:
             s[SubnetOwner, netuid] = new
         _move_auto_stake(s, netuid, old, new)
         _move_stake(s, netuid, old, new)
+        collateral.swap_coldkey(s, netuid, old, new)
     _move_staking_hotkeys(s, old, new)
     _move_hotkeys(s, old, new)
     swap_coldkey_locks(s, old, new)
     balance = get_balance(s, old)
     if balance:
         transfer_tao(s, old, new, balance)
+    record_coldkey(s, old, new)
     s[LastRateLimitedBlock, LastTxBlockOf(new)] = block_number(s)
     s.emit(ColdkeySwapped(old, new))
 

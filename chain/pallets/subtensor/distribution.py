@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chain.pallets.subtensor.alpha import burn_alpha, recycle_alpha
+from chain.pallets.subtensor.collateral import settle
 from chain.pallets.subtensor.delegation import get_take
 from chain.pallets.subtensor.emission import Pending
 from chain.pallets.subtensor.epoch import HotkeyEmission
@@ -177,7 +178,10 @@ def pay_miners(s: State, netuid: NetUid, incentives: Mapping[AccountId, int]) ->
 
 def _stake_reward(s: State, netuid: NetUid, hotkey: AccountId, amount: int) -> None:
     owner = s[Owner, hotkey]
+    amount -= settle(s, netuid, hotkey, owner, amount, amount)
     destination = s[AutoStakeDestination, owner, netuid]
+    if not amount:
+        return
     if destination is not None:
         s.emit(AutoStakeAdded(netuid, destination, hotkey, owner, Alpha(amount)))
     add_stake(s, destination or hotkey, owner, netuid, amount)
@@ -188,10 +192,17 @@ def pay_validators(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
     clear_prefix(s, AlphaDividendsPerSubnet, netuid)
     for hotkey, amount in dividends.items():
         take, rest = after_take(get_take(s, hotkey), amount)
-        add_stake(s, hotkey, s[Owner, hotkey], netuid, take)
+        _stake_take(s, netuid, hotkey, amount, take)
         grow_pool(s, hotkey, netuid, rest)
         s[AlphaDividendsPerSubnet, netuid, hotkey] = Alpha(rest)
         s[TotalHotkeyAlphaLastEpoch, hotkey, netuid] = s[TotalHotkeyAlpha, hotkey, netuid]
+
+
+def _stake_take(s: State, netuid: NetUid, hotkey: AccountId, dividends: int, take: int) -> None:
+    """Stake what a validator keeps of its dividends (U96F32 bits), its collateral first."""
+    owner = s[Owner, hotkey]
+    captured = settle(s, netuid, hotkey, owner, U96F32.to_u64(dividends), take)
+    add_stake(s, hotkey, owner, netuid, take - captured)
 
 
 def pay_root(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
@@ -199,6 +210,6 @@ def pay_root(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
     clear_prefix(s, RootAlphaDividendsPerSubnet, netuid)
     for hotkey, amount in dividends.items():
         take, rest = after_take(get_take(s, hotkey), amount)
-        add_stake(s, hotkey, s[Owner, hotkey], netuid, take)
+        _stake_take(s, netuid, hotkey, amount, take)
         add_root_dividend(s, hotkey, netuid, rest)
         s[RootAlphaDividendsPerSubnet, netuid, hotkey] = Alpha(rest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chain.pallets.subtensor import children
+from chain.pallets.subtensor import children, collateral
 from chain.pallets.subtensor.accounts import (
     add_staking_hotkey,
     get_netuids,
@@ -22,6 +22,7 @@ from chain.pallets.subtensor.constants import (
 )
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_network import HotkeySwapped, HotkeySwappedOnSubnet
+from chain.pallets.subtensor.lineage import record_hotkey
 from chain.pallets.subtensor.lock_swaps import swap_hotkey_locks
 from chain.pallets.subtensor.neurons import get_indices, get_memberships
 from chain.pallets.subtensor.rate_limits import exceeds_swap_limit
@@ -68,6 +69,7 @@ from chain.pallets.subtensor.types import (
     LastTxBlockDelegateTakeOf,
     LastTxBlockOf,
 )
+from chain.pallets.subtensor.voting_power import set_power
 from chain.pallets.system import block_number
 from chain.runtime.errors import ensure
 from chain.runtime.origin import Signed
@@ -90,12 +92,17 @@ def do_swap_hotkey(
     """Replace a hotkey on a subnet, or on all for None; nominators' stake moves unless kept.
 
     Raises, in this order: NonAssociatedColdKey, NewHotKeyIsSameWithOld,
-    HotKeySetTxRateLimitExceeded, HotKeyAlreadyRegisteredInSubNet, NewHotKeyNotCleanForRootSwap,
-    HotKeySwapOnSubnetIntervalNotPassed, CannotUseSystemAccount, NotEnoughBalanceToPaySwapHotKey.
+    KeepStakeBlockedByCollateral, HotKeySetTxRateLimitExceeded, HotKeyAlreadyRegisteredInSubNet,
+    NewHotKeyNotCleanForRootSwap, HotKeySwapOnSubnetIntervalNotPassed, CannotUseSystemAccount,
+    NotEnoughBalanceToPaySwapHotKey.
     """
     ensure(is_owner(s, coldkey, old), Error.NonAssociatedColdKey)
     ensure(not is_hotkey(s, new) or is_owner(s, coldkey, new), Error.NonAssociatedColdKey)
     ensure(old != new, Error.NewHotKeyIsSameWithOld)
+    bonded = keep_stake and collateral.has_collateral(
+        s, old, coldkey, get_netuids(s) if netuid is None else [netuid]
+    )
+    ensure(not bonded, Error.KeepStakeBlockedByCollateral)
     ensure(not exceeds_swap_limit(s, coldkey), Error.HotKeySetTxRateLimitExceeded)
     if netuid is None:
         is_taken = bool(get_memberships(s, new))
@@ -152,6 +159,7 @@ def _swap_everywhere(
             _forget_staking_hotkey(s, member, old, new)
     for netuid in affected:
         s[LastHotkeySwapOnNetuid, netuid, coldkey] = block_number(s)
+        record_hotkey(s, netuid, old, new)
     s.emit(HotkeySwapped(coldkey, old, new))
 
 
@@ -179,6 +187,7 @@ def _swap_on_subnet(
     swap_hotkey_locks(s, old, new, [netuid])
     _move_on_subnet(s, old, new, netuid, keep_stake)
     s[LastHotkeySwapOnNetuid, netuid, coldkey] = block_number(s)
+    record_hotkey(s, netuid, old, new)
     s.emit(HotkeySwappedOnSubnet(coldkey, old, new, netuid))
 
 
@@ -195,6 +204,7 @@ def _move_on_subnet(
         do_set_owner_hotkey(s, netuid, new)
     if not keep_stake:
         _move_stake(s, old, new, netuid)
+        collateral.swap_hotkey(s, netuid, old, new, s[Owner, new])
 
 
 def _move_entry(s: State, item: Any, old: tuple[Any, ...], new: tuple[Any, ...]) -> None:
@@ -246,9 +256,10 @@ def _move_stake(s: State, old: AccountId, new: AccountId, netuid: NetUid) -> Non
     """The stake of every nominator, last epoch's figures, and on root what it has earned."""
     _add_up(s, TotalHotkeyAlphaLastEpoch, (old, netuid), (new, netuid))
     _add_up(s, AlphaDividendsPerSubnet, (netuid, old), (netuid, new))
-    power = take(s, (VotingPower, netuid, old))
+    power = s[VotingPower, netuid, old]
     if power:
-        s[VotingPower, netuid, new] = sat_add_u64(s[VotingPower, netuid, new], power)
+        set_power(s, netuid, old, 0)
+        set_power(s, netuid, new, sat_add_u64(s[VotingPower, netuid, new], power))
     for coldkey in [cold for cold, n, _ in get_positions(s, old) if n == netuid]:
         amount = get_stake(s, old, coldkey, netuid)
         take_stake(s, old, coldkey, netuid, amount)

@@ -130,6 +130,8 @@ NETUID_FIRST: tuple[Any, ...] = (
     pool.AlphaDividendsPerSubnet,
     delegation.PendingChildKeys,
     keys.LastHotkeySwapOnNetuid,
+    keys.HotkeySuccessor,
+    keys.HotkeyRoot,
     collateral.MinerCollateral,
     collateral.ColdkeyMinerCollateral,
     collateral.ColdkeyCollateralHotkeys,

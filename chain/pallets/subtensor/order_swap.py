@@ -13,8 +13,8 @@ from chain.pallets.subtensor.accounts import (
     ensure_subtoken_enabled,
     is_subnet,
 )
+from chain.pallets.subtensor.collateral import ensure_free
 from chain.pallets.subtensor.errors import Error
-from chain.pallets.subtensor.locks import ensure_available
 from chain.pallets.subtensor.share_pool import add_stake, get_stake, take_stake
 from chain.pallets.subtensor.stake_checks import ensure_can_remove
 from chain.pallets.subtensor.stake_utils import (
@@ -105,7 +105,7 @@ def hand_over_alpha(
         ensure_hotkey(s, from_hotkey)
         ensure(alpha > 0, Error.AmountTooLow)
         ensure(get_worth(s, netuid, alpha) >= MIN_STAKE, Error.AmountTooLow)
-        ensure_available(s, from_coldkey, netuid, alpha)
+        ensure_free(s, from_coldkey, from_hotkey, netuid, alpha)
     else:
         ensure_hotkey(s, to_hotkey)
     held = get_stake(s, from_hotkey, from_coldkey, netuid)

@@ -9,6 +9,7 @@ Upstream: pallets/subtensor/src/subnets/registration.rs
 from __future__ import annotations
 
 from chain.pallets.subtensor.accounts import do_create_account, get_netuids, is_owner, is_subnet
+from chain.pallets.subtensor.bonded_registration import get_requirement, pay_bonded
 from chain.pallets.subtensor.clock import is_epoch_due
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_network import NeuronRegistered
@@ -53,23 +54,33 @@ def do_register(s: State, coldkey: AccountId, netuid: NetUid, hotkey: AccountId)
     ensure(s[NetworkRegistrationAllowed, netuid], Error.SubNetRegistrationDisabled)
     ensure(not is_registered(s, netuid, hotkey), Error.HotKeyAlreadyRegisteredInSubNet)
     cost = s[Burn, netuid]
-    ensure(cost <= get_balance(s, coldkey), Error.NotEnoughBalanceToStake)
+    bond = get_requirement(s, netuid, cost)
+    ensure(bond > 0 or cost <= get_balance(s, coldkey), Error.NotEnoughBalanceToStake)
     do_create_account(s, coldkey, hotkey)
     ensure(is_owner(s, coldkey, hotkey), Error.NonAssociatedColdKey)
     ensure_seat(s, netuid)
 
-    paid = pay_to_subnet(s, netuid, coldkey, cost)
-    bought = buy_alpha(s, netuid, paid, default_limit(Side.BUY), drop_fees=False)
-    s[SubnetAlphaOut, netuid] = Alpha(sat_sub(s[SubnetAlphaOut, netuid], bought.paid_out))
+    if bond:
+        burned = pay_bonded(s, netuid, hotkey, coldkey, cost, bond)
+    else:
+        burned = _burn(s, netuid, coldkey, cost)
     uid = do_register_neuron(s, netuid, hotkey)
 
     _raise_price(s, netuid)
     s[RegistrationsThisBlock, netuid] = min(s[RegistrationsThisBlock, netuid] + 1, U16_MAX)
-    recycled = Rao(sat_add_u64(s[RAORecycledForRegistration, netuid], cost))
+    recycled = Rao(sat_add_u64(s[RAORecycledForRegistration, netuid], burned))
     s[RAORecycledForRegistration, netuid] = recycled
     s.emit(RAORecycledForRegistrationSet(netuid, recycled))
-    record_tao_flow(s, netuid, paid)
     s.emit(NeuronRegistered(netuid, uid, hotkey))
+
+
+def _burn(s: State, netuid: NetUid, coldkey: AccountId, cost: Rao) -> Rao:
+    """Spend the price on alpha that nobody gets; the price."""
+    paid = pay_to_subnet(s, netuid, coldkey, cost)
+    bought = buy_alpha(s, netuid, paid, default_limit(Side.BUY), drop_fees=False)
+    s[SubnetAlphaOut, netuid] = Alpha(sat_sub(s[SubnetAlphaOut, netuid], bought.paid_out))
+    record_tao_flow(s, netuid, paid)
+    return cost
 
 
 def _bounded(s: State, netuid: NetUid, burn: int) -> Rao:

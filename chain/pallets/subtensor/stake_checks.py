@@ -14,6 +14,7 @@ from chain.pallets.subtensor.accounts import (
     get_netuids,
     is_subnet,
 )
+from chain.pallets.subtensor.collateral import ensure_covered, ensure_free, ensure_kept
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.locks import ensure_available
 from chain.pallets.subtensor.share_pool import can_add_stake, get_stake
@@ -112,7 +113,7 @@ def ensure_can_remove(
     ensure(held == alpha or done.paid_out >= MIN_STAKE, Error.AmountTooLow)
     ensure(allow_partial or alpha <= limit, Error.SlippageTooHigh)
     ensure_hotkey(s, hotkey)
-    ensure_available(s, coldkey, netuid, alpha)
+    ensure_free(s, coldkey, hotkey, netuid, alpha)
 
 
 def can_remove(s: State, coldkey: AccountId, hotkey: AccountId, netuid: NetUid, alpha: int) -> bool:
@@ -188,7 +189,12 @@ def ensure_can_move(
         for netuid in (origin, destination):
             ensure(s[TransferToggle, netuid], Error.TransferDisallowed)
     if not move.is_within_subnet:
-        ensure_available(s, move.origin_coldkey, origin, alpha)
+        ensure_free(s, move.origin_coldkey, move.origin_hotkey, origin, alpha)
+        return
+    # Locks follow the alpha to its new owner, collateral stays where it is.
+    if move.origin_coldkey != move.destination_coldkey:
+        ensure_kept(s, move.origin_coldkey, origin, alpha)
+    ensure_covered(s, move.origin_coldkey, move.origin_hotkey, origin, alpha)
 
 
 # --- what a price limit allows -------------------------------------------------------------------

@@ -65,7 +65,7 @@ def stake_into_subnet(
     ensure(can_add_stake(s, hotkey, netuid, alpha), Error.InsufficientLiquidity)
     add_stake(s, hotkey, coldkey, netuid, alpha)
     add_staking_hotkey(s, coldkey, hotkey)
-    _pay_author_in_tao(s, netuid, done.fee_to_author)
+    pay_author_in_tao(s, netuid, done.fee_to_author)
     record_tao_flow(s, netuid, done.paid_in)
     locks.cleanup_lock(s, coldkey, netuid)
     _note_staking(s, coldkey, hotkey)
@@ -76,7 +76,8 @@ def stake_into_subnet(
     return alpha
 
 
-def _pay_author_in_tao(s: State, netuid: NetUid, fee: int) -> None:
+def pay_author_in_tao(s: State, netuid: NetUid, fee: int) -> None:
+    """Pay the block's author out of a subnet; without one the fee is burned."""
     who = author(s)
     if who is not None:
         pay_from_subnet(s, netuid, who, fee)

@@ -16,11 +16,11 @@ from chain.pallets.subtensor.accounts import (
 )
 from chain.pallets.subtensor.alpha import burn_alpha as do_burn_subnet_alpha
 from chain.pallets.subtensor.alpha import recycle_alpha as do_recycle_subnet_alpha
+from chain.pallets.subtensor.collateral import ensure_free
 from chain.pallets.subtensor.delegation import maybe_become_delegate
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_stake import AddStakeBurn, AlphaBurned, AlphaRecycled
 from chain.pallets.subtensor.heritage import get_total_stake_for_hotkey
-from chain.pallets.subtensor.locks import ensure_available
 from chain.pallets.subtensor.share_pool import get_stake, take_stake
 from chain.pallets.subtensor.stake_checks import (
     can_remove,
@@ -221,7 +221,7 @@ def _take_alpha(
     ensure_hotkey(s, hotkey)
     alpha = min(amount, get_stake(s, hotkey, coldkey, netuid))
     ensure(s[SubnetAlphaOut, netuid] >= alpha, Error.InsufficientLiquidity)
-    ensure_available(s, coldkey, netuid, alpha)
+    ensure_free(s, coldkey, hotkey, netuid, alpha)
     take_stake(s, hotkey, coldkey, netuid, alpha)
     return Alpha(alpha)
 

@@ -33,3 +33,11 @@ ColdkeySwapAnnouncements: Map[Twox[AccountId], tuple[BlockNumber, Hash] | None] 
 """Block from which the swap may happen, and the hash of the new coldkey."""
 ColdkeySwapDisputes: Map[Twox[AccountId], BlockNumber | None] = storage()
 """Block in which a swap was disputed."""
+HotkeySuccessor: Map[Identity[NetUid], Blake2[AccountId], AccountId | None] = storage()
+"""What a hotkey was replaced by on a subnet."""
+HotkeyRoot: Map[Identity[NetUid], Blake2[AccountId], AccountId | None] = storage()
+"""The first hotkey of a line of replacements on a subnet."""
+ColdkeySuccessor: Map[Blake2[AccountId], AccountId | None] = storage()
+"""What a coldkey was replaced by."""
+ColdkeyRoot: Map[Blake2[AccountId], AccountId | None] = storage()
+"""The first coldkey of a line of replacements."""

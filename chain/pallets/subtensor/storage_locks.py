@@ -29,6 +29,8 @@ UnlockRate: Value[u64] = storage(default=934866)
 """Blocks in which a decaying lock shrinks by a factor e."""
 VotingPower: Map[Identity[NetUid], Blake2[AccountId], u64] = storage(default=0)
 """Average stake of a hotkey."""
+TotalVotingPower: Map[Identity[NetUid], u64] = storage(default=0)
+"""Sum of the averages of a subnet."""
 VotingPowerTrackingEnabled: Map[Identity[NetUid], bool] = storage(default=False)
 """Whether the average is kept."""
 VotingPowerDisableAtBlock: Map[Identity[NetUid], u64] = storage(default=0)

@@ -16,6 +16,7 @@ from chain.pallets.subtensor.events_stake import VotingPowerTrackingEnabled as T
 from chain.pallets.subtensor.permissions import ensure_subnet_owner_or_root
 from chain.pallets.subtensor.storage_hyperparameters import StakeThreshold
 from chain.pallets.subtensor.storage_locks import (
+    TotalVotingPower,
     VotingPower,
     VotingPowerDisableAtBlock,
     VotingPowerEmaAlpha,
@@ -60,10 +61,20 @@ def update_voting_power(s: State, netuid: NetUid, result: EpochResult) -> None:
         if hotkey is not None and permit:
             _follow(s, netuid, hotkey, stake)
         elif hotkey is not None:
-            del s[VotingPower, netuid, hotkey]
+            set_power(s, netuid, hotkey, 0)
     for hotkey in list(iter_keys(s, VotingPower, netuid)):
         if not s[IsNetworkMember, hotkey, netuid]:
-            del s[VotingPower, netuid, hotkey]
+            set_power(s, netuid, hotkey, 0)
+
+
+def set_power(s: State, netuid: NetUid, hotkey: AccountId, power: int) -> None:
+    """Write a hotkey's voting power, and keep the subnet's sum; nothing is stored for zero."""
+    total = s[TotalVotingPower, netuid] - s[VotingPower, netuid, hotkey] + power
+    for ref, value in (((VotingPower, netuid, hotkey), power), ((TotalVotingPower, netuid), total)):
+        if value > 0:
+            s[ref] = min(value, U64_MAX)
+        else:
+            del s[ref]
 
 
 def _follow(s: State, netuid: NetUid, hotkey: AccountId, stake: int) -> None:
@@ -71,13 +82,14 @@ def _follow(s: State, netuid: NetUid, hotkey: AccountId, stake: int) -> None:
     previous, threshold = s[VotingPower, netuid, hotkey], s[StakeThreshold]
     average = compute_average(stake, previous, s[VotingPowerEmaAlpha, netuid])
     if average < threshold <= previous:
-        del s[VotingPower, netuid, hotkey]
+        set_power(s, netuid, hotkey, 0)
     elif average:
-        s[VotingPower, netuid, hotkey] = average
+        set_power(s, netuid, hotkey, average)
 
 
 def _end_tracking(s: State, netuid: NetUid) -> None:
     clear_prefix(s, VotingPower, netuid)
+    del s[TotalVotingPower, netuid]
     s[VotingPowerTrackingEnabled, netuid] = False
     del s[VotingPowerDisableAtBlock, netuid]
     s.emit(VotingPowerTrackingDisabled(netuid))
