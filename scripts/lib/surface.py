@@ -1,7 +1,7 @@
 """Which of the upstream surface (spec 461) the runtime serves, and why the rest is absent.
 
-scripts/surface [--json] [--missing]. docs/absent.toml explains every absence: an entry there is
-a pallet, or `Pallet.item`, with a reason; this tool names absences that it does not explain, and
+scripts/surface [--json] [--missing]. docs/absent.toml explains every absence: each reason
+there is for pallets and `Pallet.item`s; this tool names absences that it does not explain, and
 explanations of things that are served by now.
 """
 
@@ -124,7 +124,9 @@ def compare_apis(runtime: Runtime) -> dict[str, Any]:
 
 def unexplained(rows: list[dict[str, Any]], apis: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Absences without a reason, and reasons for what is not absent."""
-    reasons = tomllib.loads(ABSENT.read_text())["absent"] if ABSENT.exists() else {}
+    reasons = [
+        name for group in tomllib.loads(ABSENT.read_text())["absent"] for name in group["names"]
+    ]
     absent = {f"{r['pallet']}.{n}" for r in rows for k in KINDS for n in r[k]["missing"]}
     absent |= set(apis["missing"])
     whole = {r["pallet"] for r in rows if all(r[k]["served"] == 0 for k in KINDS)}
