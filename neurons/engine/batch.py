@@ -18,7 +18,7 @@ from ganglion.wire.receipts import Finish
 from neurons.engine.base import PAGE, LanguageModel, Output, Patterns, Row
 from neurons.engine.pages import PagePool, needed
 from subnets.proofs.ieee import Floats
-from subnets.proofs.sampling import Sampling, choose, draws_for
+from subnets.proofs.sampling import Sampling, choose_each, draws_for
 
 NOISE_BLOCK = 32
 
@@ -69,6 +69,11 @@ class Running:
     outputs: list[int] = field(default_factory=list)
 
     @property
+    def position(self) -> int:
+        """The output position of the next token."""
+        return len(self.job.resume) + len(self.outputs)
+
+    @property
     def pending(self) -> int:
         """Known tokens that are not in the cache yet; one while decoding."""
         return len(self.known) - self.fed
@@ -79,7 +84,7 @@ class Running:
         if block != self.noise_at:
             self.noise = draws_for(self.job.sampling, block, NOISE_BLOCK, vocab)
             self.noise_at = block
-        return None if self.noise is None else self.noise[position - block][None]
+        return None if self.noise is None else self.noise[position - block]
 
 
 class Scheduler:
@@ -138,14 +143,21 @@ class Scheduler:
 
     def absorb(self, outputs: Sequence[Output]) -> list[Token]:
         """Take the results of the planned rows; the tokens they yield, in order."""
-        tokens = []
-        for (sequence, count), output in zip(self._planned, outputs):
-            sequence.fed += count
-            gone = self._running.get(sequence.job.key) is not sequence
+        drawing = []
+        for (running, count), output in zip(self._planned, outputs):
+            running.fed += count
+            gone = self._running.get(running.job.key) is not running
             if len(output.logits) and not gone:
-                tokens.append(self._draw(sequence, output))
+                drawing.append((running, output))
         self._planned = []
-        return tokens
+        if not drawing:
+            return []
+        tokens = choose_each(
+            np.concatenate([output.logits for _, output in drawing]),
+            [running.draws(running.position, self.vocab) for running, _ in drawing],
+            [running.job.sampling for running, _ in drawing],
+        )
+        return [self._take(r, o, token) for (r, o), token in zip(drawing, tokens)]
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self.width:
@@ -161,11 +173,9 @@ class Scheduler:
             fed = len(shared) * PAGE
             self._running[job.key] = Running(job, known, shared + fresh, fed)
 
-    def _draw(self, sequence: Running, output: Output) -> Token:
-        job = sequence.job
-        position = len(job.resume) + len(sequence.outputs)
-        draws = sequence.draws(position, output.logits.shape[1])
-        token = int(choose(output.logits, draws, job.sampling)[0])
+    def _take(self, sequence: Running, output: Output, token: int) -> Token:
+        """Add a drawn token to its sequence; the sequence leaves if it was the last."""
+        job, position = sequence.job, sequence.position
         sequence.outputs.append(token)
         sequence.known.append(token)
         finish = None

@@ -67,6 +67,7 @@ class Pass:
         self.single_slots = slots.flatten(1)
         last = torch.tensor([row.start for row in rows], device=device)
         self.single_ages = last[:, None] - torch.arange(longest * PAGE, device=device)
+        self.single_seen = (self.single_ages >= 0)[:, None, None]
 
 
 def attend(
@@ -79,15 +80,23 @@ def attend(
         raise RuntimeError("paged attention runs only inside the engine's forward pass")
     layer, sdpa = module.layer_idx, torch.nn.functional.scaled_dot_product_attention
     keys, values = paged.cache.keys[layer], paged.cache.values[layer]
-    keys[paged.slots], values[paged.slots] = key[0].transpose(0, 1), value[0].transpose(0, 1)
-    result = torch.empty_like(query[0].transpose(0, 1))
+    keys.index_copy_(0, paged.slots, key[0].transpose(0, 1))
+    values.index_copy_(0, paged.slots, value[0].transpose(0, 1))
     window = sliding_window or 1 << 60
+    singles = None
     if len(paged.single):
-        k, v = (part[paged.single_slots].transpose(1, 2) for part in (keys, values))
-        q = query[0][:, paged.single].transpose(0, 1)[:, :, None]
-        seen = ((paged.single_ages >= 0) & (paged.single_ages < window))[:, None, None]
-        mixed = sdpa(q, k, v, attn_mask=seen, scale=scaling, enable_gqa=True)
-        result[paged.single] = mixed[:, :, 0]
+        k, v = (gathered(part, paged.single_slots) for part in (keys, values))
+        q = query[0].transpose(0, 1)
+        q = q[:, :, None] if not paged.long else q[paged.single][:, :, None]
+        seen = paged.single_seen
+        if sliding_window:
+            seen = seen & (paged.single_ages < window)[:, None, None]
+        singles = sdpa(q, k, v, attn_mask=seen, scale=scaling, enable_gqa=True)[:, :, 0]
+        if not paged.long:
+            return singles[None], None
+    result = torch.empty_like(query[0].transpose(0, 1))
+    if singles is not None:
+        result[paged.single] = singles
     for at, count, start, where in paged.long:
         k, v = (part[where].transpose(0, 1)[None] for part in (keys, values))
         q = query[:, :, at : at + count]
@@ -98,6 +107,12 @@ def attend(
         mixed = sdpa(q, k, v, attn_mask=seen, scale=scaling, enable_gqa=True)
         result[at : at + count] = mixed[0].transpose(0, 1)
     return result[None], None
+
+
+def gathered(stored: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+    """Slots [rows, positions] of a cache as [rows, kv_head, positions, head]."""
+    taken = stored.index_select(0, slots.flatten())
+    return taken.view(*slots.shape, *stored.shape[1:]).transpose(1, 2)
 
 
 def no_mask(*_: Any, **__: Any) -> None:

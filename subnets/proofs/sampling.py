@@ -98,6 +98,27 @@ def choose(logits: Floats, draws: Floats | None, sampling: Sampling) -> Ids:
     return tokens
 
 
+def choose_each(
+    logits: Floats, draws: Sequence[Floats | None], samplings: Sequence[Sampling]
+) -> list[int]:
+    """The token of every row of logits [n, vocab], each with its own noise row and settings."""
+    plain = [i for i, s in enumerate(samplings) if s.top_p >= 1.0 and not s.top_k]
+    tokens = [-1] * len(samplings)
+    if plain:
+        scores = logits[plain]
+        for row, i in zip(scores, plain):
+            drawn = draws[i]
+            if drawn is not None:
+                row += samplings[i].temperature * drawn
+        for i, token in zip(plain, scores.argmax(1).tolist()):
+            tokens[i] = token
+    for i in set(range(len(samplings))) - set(plain):
+        drawn = draws[i]
+        one = None if drawn is None else drawn[None]
+        tokens[i] = int(choose(logits[i][None], one, samplings[i])[0])
+    return tokens
+
+
 def draws_for(sampling: Sampling, start: int, count: int, vocab: int) -> Floats | None:
     """The noise of output positions start .. start + count - 1; None at temperature 0."""
     return None if sampling.temperature == 0 else noise(sampling.seed, start, count, vocab)
