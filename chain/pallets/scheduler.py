@@ -6,175 +6,57 @@ agenda and is tried again in the next block.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Literal
 
+import chain.pallets.scheduler_store as _store
+from chain.pallets.nested import Root as RawRoot
 from chain.pallets.nested import (
-    OriginCaller,
     SystemOrigin,
     rocks,
     to_origin,
     weight_of,
 )
-from chain.pallets.nested import Root as RawRoot
-from chain.pallets.preimage import Bounded, bound, drop, lookup_hash, peek, request
+from chain.pallets.preimage import bound, drop, lookup_hash, peek, request
+from chain.pallets.scheduler_store import (
+    Agenda,
+    AgendaIncomplete,
+    CallUnavailable,
+    Canceled,
+    Dispatched,
+    Error,
+    IncompleteSince,
+    Lookup,
+    MaximumWeight,
+    MaxScheduledPerBlock,
+    Period,
+    PeriodicFailed,
+    PermanentlyOverweight,
+    Retries,
+    RetryCancelled,
+    RetryConfig,
+    RetryFailed,
+    RetrySet,
+    Scheduled,
+    Task,
+    TaskAddress,
+    TaskName,
+)
 from chain.pallets.sudo import outcome
 from chain.pallets.system import block_number
-from chain.runtime.call import RuntimeCall, Weight
+from chain.runtime.call import RuntimeCall
 from chain.runtime.dispatch import dispatch
 from chain.runtime.errors import (
     BadOrigin,
-    DispatchError,
-    Errors,
     Exhausted,
     PlainError,
     ensure,
-    error,
 )
 from chain.runtime.origin import Root
-from chain.runtime.pallet import Constant, Pallet, call, constant, event, on_initialize
+from chain.runtime.pallet import Pallet, call, on_initialize
 from chain.runtime.state import State, take
-from chain.runtime.storage import Blake2, Map, Twox, Value, storage
-from ganglion.scale import Fixed, Outcome, scale_type, u8, u32
+from ganglion.scale import u8, u32
 from ganglion.units import BlockNumber
-
-TaskName = Annotated[bytes, Fixed(32)]
-TaskAddress = tuple[BlockNumber, u32]
-Period = tuple[BlockNumber, u32]
-
-MaximumWeight: Constant[Weight] = constant(Weight(3_200_000_000_000, 0xCCCCCCCCCCCCCCCC))
-"""The maximum weight that may be scheduled per block for any dispatchables."""
-
-MaxScheduledPerBlock: Constant[u32] = constant(50)
-"""The maximum number of scheduled calls in the queue for a single block."""
-
-
-@scale_type("pallet_scheduler::Scheduled")
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A call to come: small priorities first; `maybe_periodic` is how often it comes again."""
-
-    maybe_id: TaskName | None
-    priority: u8
-    call: Bounded
-    maybe_periodic: Period | None
-    origin: OriginCaller
-
-
-@scale_type("pallet_scheduler::RetryConfig")
-@dataclass(frozen=True, slots=True)
-class RetryConfig:
-    """How often a failed task is tried again, and after how many blocks."""
-
-    total_retries: u8
-    remaining: u8
-    period: BlockNumber
-
-
-IncompleteSince: Value[BlockNumber | None] = storage()
-"""Block number at which the agenda began incomplete execution."""
-
-Agenda: Map[Twox[BlockNumber], tuple[Task | None, ...]] = storage(default=())
-"""Items to be executed, indexed by the block number that they should be executed on."""
-
-Retries: Map[Blake2[TaskAddress], RetryConfig | None] = storage()
-"""Retry configurations for items to be executed, indexed by task address."""
-
-Lookup: Map[Twox[TaskName], TaskAddress | None] = storage()
-"""Lookup from a name to the block number and index of the task."""
-
-
-@event(0)
-class Scheduled:
-    """Scheduled some task."""
-
-    when: BlockNumber
-    index: u32
-
-
-@event(1)
-class Canceled:
-    """Canceled some task."""
-
-    when: BlockNumber
-    index: u32
-
-
-@event(2)
-class Dispatched:
-    """Dispatched some task."""
-
-    task: TaskAddress
-    id: TaskName | None
-    result: Outcome[DispatchError]
-
-
-@event(3)
-class RetrySet:
-    """Set a retry configuration for some task."""
-
-    task: TaskAddress
-    id: TaskName | None
-    period: BlockNumber
-    retries: u8
-
-
-@event(4)
-class RetryCancelled:
-    """Cancel a retry configuration for some task."""
-
-    task: TaskAddress
-    id: TaskName | None
-
-
-@event(5)
-class CallUnavailable:
-    """The call for the provided hash was not found so the task has been aborted."""
-
-    task: TaskAddress
-    id: TaskName | None
-
-
-@event(6)
-class PeriodicFailed:
-    """The given task was unable to be renewed since the agenda is full at that block."""
-
-    task: TaskAddress
-    id: TaskName | None
-
-
-@event(7)
-class RetryFailed:
-    """The given task was unable to be retried."""
-
-    task: TaskAddress
-    id: TaskName | None
-
-
-@event(8)
-class PermanentlyOverweight:
-    """The given task can never be executed since it is overweight."""
-
-    task: TaskAddress
-    id: TaskName | None
-
-
-@event(9)
-class AgendaIncomplete:
-    """Agenda is incomplete from `when`."""
-
-    when: BlockNumber
-
-
-class Error(Errors):
-    """Upstream's errors."""
-
-    FailedToSchedule = error(0, "Failed to schedule a call")
-    NotFound = error(1, "Cannot find the scheduled call.")
-    TargetBlockNumberInPast = error(2, "Given target block number is in the past.")
-    RescheduleNoChange = error(3, "Reschedule failed because it does not change scheduled time.")
-    Named = error(4, "Attempt to use a non-named function on a named task.")
-
 
 ROOT_CALLER = SystemOrigin(RawRoot())
 """Only root schedules, so every task runs as root."""
@@ -518,4 +400,4 @@ def schedule_retry(
         s[Retries, placed] = replace(retry, remaining=retry.remaining - 1)
 
 
-pallet = Pallet("Scheduler", __name__).seal()
+pallet = Pallet("Scheduler", _store.__name__, __name__).seal()

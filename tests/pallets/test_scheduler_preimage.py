@@ -18,7 +18,8 @@ from world import (
     world,
 )
 
-from chain.pallets import preimage, scheduler
+from chain.pallets import preimage
+from chain.pallets import scheduler_store as scheduler
 from chain.pallets.balances_holds import Holds
 from chain.pallets.balances_ops import free_balance, reserve
 from chain.pallets.nested import hash_of
@@ -34,7 +35,7 @@ from chain.pallets.preimage import (
     StatusFor,
     Unrequested,
 )
-from chain.pallets.scheduler import Agenda, Error, Lookup, Retries, RetryConfig
+from chain.pallets.scheduler_store import Agenda, Error, Lookup, Retries, RetryConfig
 from chain.pallets.system import Account
 from chain.runtime.call import CALLS, Pays
 from chain.runtime.errors import BadOrigin, Exhausted, PlainError, TokenError, TokenErrorKind
