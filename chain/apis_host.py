@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
 
+from chain.pallets.system_types import RuntimeVersionType
 from chain.runtime.apis import Api
 from chain.runtime.metadata import metadata_bytes
 from chain.runtime.runtime import Runtime
 from chain.runtime.state import State
-from ganglion.scale import Fixed, scale_type, u8, u32
+from ganglion.scale import u32
 
 METADATA_VERSIONS = (14, 15)
-
-
-@scale_type("sp_version::RuntimeVersion")
-@dataclass(frozen=True, slots=True)
-class RuntimeVersionType:
-    """The runtime's version in SCALE."""
-
-    spec_name: str
-    impl_name: str
-    authoring_version: u32
-    spec_version: u32
-    impl_version: u32
-    apis: tuple[tuple[Annotated[bytes, Fixed(8)], u32], ...]
-    transaction_version: u32
-    system_version: u8
 
 
 def version_type(runtime: Runtime) -> RuntimeVersionType:

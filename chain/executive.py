@@ -21,6 +21,7 @@ from chain.extrinsics import (
     signing_payload,
 )
 from chain.pallets import system
+from chain.pallets.system_limits import BASE_BLOCK
 from chain.pallets.system_types import BlockWeight, LastRuntimeUpgradeInfo
 from chain.pallets.transaction_payment import BASE_EXTRINSIC_WEIGHT
 from chain.runtime.apis import Method
@@ -45,8 +46,6 @@ from chain.runtime.validity import Invalid, InvalidTransaction, UnknownTransacti
 from ganglion.hashing import blake2_256
 from ganglion.scale import DecodeError, compact_encode
 from ganglion.units import AccountId, BlockNumber, Hash
-
-BASE_BLOCK_WEIGHT = 431_614_000
 
 
 class InvalidBlock(Exception):
@@ -106,7 +105,7 @@ class Executive:
         """Start a block on its parent's state; `logs` are the header's (a seal is left out)."""
         s.events.clear()
         s.logs[:] = [log for log in logs if not isinstance(log, Seal)]
-        s.block = BlockContext([0, 0, BASE_BLOCK_WEIGHT], events=bytearray())
+        s.block = BlockContext([0, 0, BASE_BLOCK], events=bytearray())
         s[system.ExecutionPhase] = Initialization()
         s[system.Number] = BlockNumber(number)
         s[system.ParentHash] = Hash(parent_hash)

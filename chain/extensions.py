@@ -15,6 +15,7 @@ from chain.pallets.proxy_fees import fee_payer
 from chain.pallets.subtensor.alpha_fee import can_pay_in_alpha, do_pay_in_alpha
 from chain.pallets.subtensor.events_stake import TransactionFeePaidWithAlpha
 from chain.pallets.system import Account, BlockHash, Number, inc_nonce
+from chain.pallets.system_limits import BASE_EXTRINSIC, MAX_BLOCK
 from chain.runtime.call import DispatchClass
 from chain.runtime.errors import CallError
 from chain.runtime.extension import Context, Extension
@@ -25,8 +26,8 @@ from ganglion.scale import Compact, DecodeError, Fixed, scale_type, u8, u32, u64
 from ganglion.units import AccountId, Hash, Rao
 
 MAX_NORMAL_WEIGHT = 3_000_000_000_000
-MAX_BLOCK_WEIGHT = 4_000_000_000_000
-MAX_EXTRINSIC_WEIGHT = MAX_NORMAL_WEIGHT - 400_000_000_000 - payment.BASE_EXTRINSIC_WEIGHT
+MAX_BLOCK_WEIGHT = MAX_BLOCK
+MAX_EXTRINSIC_WEIGHT = MAX_NORMAL_WEIGHT - 400_000_000_000 - BASE_EXTRINSIC
 MAX_BLOCK_LENGTH = 10 * 1024 * 1024
 MAX_NORMAL_LENGTH = MAX_BLOCK_LENGTH * 3 // 4
 OPERATIONAL_PRIORITY = 10_000_000_000

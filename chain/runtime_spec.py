@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chain import extensions as ext
 from chain.apis_core import CORE_APIS
-from chain.apis_host import host_apis
+from chain.apis_host import host_apis, version_type
 from chain.pallets import (
     admin_utils,
     alpha_assets,
@@ -97,4 +97,5 @@ def make_runtime() -> Runtime:
         guards=(guard,),
     )
     made.append(runtime)
+    system.Version.value = version_type(runtime)
     return runtime

@@ -10,11 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+from chain.pallets.system_limits import BLOCK_WEIGHTS
 from chain.pallets.system_types import (
     AccountInfo,
+    BlockLength,
     BlockWeight,
+    BlockWeights,
+    ClassLengths,
     LastRuntimeUpgradeInfo,
     RuntimeDbWeight,
+    RuntimeVersionType,
 )
 from chain.runtime.call import READ_WEIGHT, WRITE_WEIGHT, DispatchClass
 from chain.runtime.errors import (
@@ -44,6 +49,19 @@ SS58Prefix: Constant[u16] = constant(42)
 
 DbWeight: Constant[RuntimeDbWeight] = constant(RuntimeDbWeight(READ_WEIGHT, WRITE_WEIGHT))
 """Weight of database operations."""
+
+BlockWeights_: Constant[BlockWeights] = constant(BLOCK_WEIGHTS)
+"""Block & extrinsics weights: base values and limits."""
+
+BlockLength_: Constant[BlockLength] = constant(
+    BlockLength(ClassLengths(7_864_320, 10_485_760, 10_485_760))
+)
+"""The maximum length of a block (in bytes)."""
+
+Version: Constant[RuntimeVersionType] = constant(
+    RuntimeVersionType("", "", 0, 0, 0, (), 0, 0)  # the runtime table puts its own here
+)
+"""Get the chain's in-code version."""
 
 MAX_CONSUMERS = 16
 

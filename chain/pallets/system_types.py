@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from chain.runtime.call import Weight
-from ganglion.scale import Compact, scale_type, u32, u64, u128
+from ganglion.scale import Compact, Fixed, scale_type, u8, u32, u64, u128
 from ganglion.units import Hash, Rao
 
 IS_NEW_LOGIC = 1 << 127
@@ -78,3 +79,67 @@ class RuntimeDbWeight:
 
     read: u64
     write: u64
+
+
+@scale_type("frame_system::limits::WeightsPerClass")
+@dataclass(frozen=True, slots=True)
+class WeightsPerClass:
+    """What one dispatch class may use."""
+
+    base_extrinsic: Weight
+    max_extrinsic: Weight | None
+    max_total: Weight | None
+    reserved: Weight | None
+
+
+@scale_type("frame_support::dispatch::PerDispatchClass")
+@dataclass(frozen=True, slots=True)
+class ClassWeights:
+    """Limits by dispatch class."""
+
+    normal: WeightsPerClass
+    operational: WeightsPerClass
+    mandatory: WeightsPerClass
+
+
+@scale_type("frame_system::limits::BlockWeights")
+@dataclass(frozen=True, slots=True)
+class BlockWeights:
+    """How much a block may weigh."""
+
+    base_block: Weight
+    max_block: Weight
+    per_class: ClassWeights
+
+
+@scale_type("frame_support::dispatch::PerDispatchClass")
+@dataclass(frozen=True, slots=True)
+class ClassLengths:
+    """Bytes by dispatch class."""
+
+    normal: u32
+    operational: u32
+    mandatory: u32
+
+
+@scale_type("frame_system::limits::BlockLength")
+@dataclass(frozen=True, slots=True)
+class BlockLength:
+    """How long a block may be."""
+
+    max: ClassLengths
+
+
+@scale_type("sp_version::RuntimeVersion")
+@dataclass(frozen=True, slots=True)
+class RuntimeVersionType:
+    """The runtime's version in SCALE."""
+
+    spec_name: str
+    impl_name: str
+    authoring_version: u32
+    spec_version: u32
+    impl_version: u32
+    apis: tuple[tuple[Annotated[bytes, Fixed(8)], u32], ...]
+    transaction_version: u32
+    system_version: u8

@@ -13,6 +13,7 @@ from chain.pallets.aura import author
 from chain.pallets.balances_ops import Keep, can_withdraw, deposit, ensure_can_deposit, rescind
 from chain.pallets.balances_ops import withdraw as withdraw_balance
 from chain.pallets.system import Account
+from chain.pallets.system_limits import BASE_EXTRINSIC
 from chain.runtime.call import DispatchInfo, Pays
 from chain.runtime.errors import CallError
 from chain.runtime.pallet import Constant, Pallet, constant, event
@@ -21,7 +22,7 @@ from chain.runtime.storage import Value, storage
 from ganglion.scale import scale_type, u8, u128
 from ganglion.units import AccountId, Rao
 
-BASE_EXTRINSIC_WEIGHT = 108_157_000
+BASE_EXTRINSIC_WEIGHT = BASE_EXTRINSIC
 """Reference time that every extrinsic of the Normal class pays beside its call's own."""
 
 OperationalFeeMultiplier: Constant[u8] = constant(5)
