@@ -11,12 +11,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.wire.call import Caller, Patience
 from neurons import program
 from neurons.chainlink import ChainLink, View, target_of
+from neurons.engine.base import EngineError
 from neurons.engine.load import load, load_embedder
 from neurons.engine.worker import Worker
 from neurons.http import Gate, Server
@@ -27,6 +29,9 @@ from neurons.validator.rounds import Miner, run_round
 from neurons.validator.server import StatusApp
 from neurons.validator.weights import WeightWriter
 from subnets.scoring import ONE, Policy, apply_round, compute_weights
+
+if TYPE_CHECKING:
+    from neurons.validator.organic import OrganicChecks
 
 log = logging.getLogger("validator")
 
@@ -43,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--state", type=Path, help="file that keeps the scores over restarts")
     made.add_argument("--speed", type=float, default=0.25, help="share of the reward for speed")
     made.add_argument("--exponent", type=int, default=2, help="weights grow with this power")
+    made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
     made.add_argument("--status-host", default="0.0.0.0")
     made.add_argument("--status-port", type=int, help="where miners read their scores")
     return made
@@ -56,6 +62,7 @@ class Validator:
     ) -> None:
         self.chain, self.examiner, self.book, self.policy = chain, examiner, book, policy
         self.writer = WeightWriter(chain, book)
+        self.organic: OrganicChecks | None = None
         self._sample = sample
         self._random = random.Random(secrets.randbits(256))
 
@@ -81,9 +88,22 @@ class Validator:
             verdict = verdicts[miner.target.hotkey]
             log.info("block %d uid %d: %s %d tokens in %d ms %s", view.block, miner.uid,
                      verdict.reason, verdict.tokens, verdict.total_ms, verdict.detail)  # fmt: skip
+        await self._judge_organic(view)
         view = await self.chain.view()
         await self.writer.step(view, self.weights(view))
         self.book.save()
+
+    async def _judge_organic(self, view: View) -> None:
+        """Judge a gateway's sampled answers. They can only take away: a right answer is no more
+        than what callers pay for, and a wrong one costs as much as a failed probe."""
+        if self.organic is None:
+            return
+        registered = {n.hotkey for n in view.graph.neurons}
+        for hotkey, verdict in await self.organic.round():
+            log.info("block %d organic %s: %s %s", view.block, hotkey, verdict.reason,
+                     verdict.detail)  # fmt: skip
+            if verdict.hard and hotkey in registered:
+                apply_round(self.book.records, {hotkey: verdict}, self.policy, view.block)
 
     def weights(self, view: View) -> tuple[tuple[int, int], ...]:
         """The vector that the book says, for whoever is registered now."""
@@ -115,6 +135,20 @@ def make_examiner(
     return TextExaminer(caller, identity, loaded, worker, options.tokens)
 
 
+def organic_checks(
+    url: str, examiner: TextExaminer, netuid: int, stack: AsyncExitStack
+) -> OrganicChecks:
+    """Open a gateway's database. EngineError without the packages it needs."""
+    try:
+        from neurons.gateway.store import Store
+        from neurons.validator.organic import OrganicChecks
+    except ImportError as e:
+        raise EngineError(f"--organic needs {e.name}: pip install 'ganglion[gateway]'") from e
+    store = Store(url)
+    stack.callback(store.close)
+    return OrganicChecks(store, examiner, netuid)
+
+
 async def validate(options: argparse.Namespace) -> None:
     """Register, then validate until cancelled."""
     hotkey = program.hotkey_of(options)
@@ -129,6 +163,8 @@ async def validate(options: argparse.Namespace) -> None:
         uid = await chain.register(program.coldkey_of(options))
         book = Book(options.state)
         validator = Validator(chain, examiner, book, policy, options.sample)
+        if options.organic is not None and isinstance(examiner, TextExaminer):
+            validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
         if options.status_port is not None:
             status = StatusApp(Gate(hotkey.address), book, validator.writer)
             server = Server(status.app, options.status_host, options.status_port)

@@ -32,6 +32,8 @@ from neurons.http import Gate, Server
 from neurons.identity import Identity
 from neurons.miner.server import MinerApp
 from neurons.validator.examiner import TextExaminer
+from neurons.validator.organic import OrganicChecks
+from subnets.verdict import Reason
 
 ALICE = Keypair.from_uri("//Alice")
 IDENTITY = Identity(ALICE, GENESIS, NETUID)
@@ -240,6 +242,25 @@ async def test_samples_reach_a_validator(gateway: Gatewayed) -> None:
     samples = await gateway.store.take_samples(NETUID, 5)
     assert len(samples) == 1
     assert samples[0]["answer"]["completion_tokens"] >= 1
+
+
+async def test_a_validator_judges_what_the_gateway_delivered(gateway: Gatewayed) -> None:
+    assert gateway.text.examiner is not None
+    checks = OrganicChecks(gateway.store, gateway.text.examiner, NETUID)
+    for _ in range(2):
+        await gateway.client.chat.completions.create(model=MODEL, messages=CHAT, max_tokens=9)
+    honest = await checks.round()
+    assert [v.reason for _, v in honest] == [Reason.OK, Reason.OK]
+    assert await checks.round() == []
+    await gateway.client.chat.completions.create(model=MODEL, messages=CHAT, max_tokens=9)
+    [row] = await gateway.store.take_samples(NETUID, 1)
+    row["answer"]["tokens"][0] ^= 1
+    await gateway.store.add_sample(NETUID, row["miner"], row["body"], row["answer"], 1)
+    await gateway.store.add_sample(NETUID, row["miner"], b"{}", {}, 1)
+    [(hotkey, forged), (_, unreadable)] = await checks.round()
+    assert hotkey == row["miner"]
+    assert forged.hard
+    assert unreadable.reason is Reason.OURS
 
 
 async def test_verified_before_delivery(tiny: Loaded, tmp_path: Path) -> None:
