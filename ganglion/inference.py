@@ -5,7 +5,8 @@
     print(answer.text, answer.miner, answer.receipt.signature.hex())
 
 Miners are drawn by incentive. If one fails in the middle, another continues the same seeded
-stream; every miner that took part signs its part. `Inference` is the asynchronous form.
+stream; every miner that took part signs its part. `Inference` is the asynchronous form. With
+`sealed=True` only the miner that answers can read the question (`docs/privacy.md`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from ganglion.wire import vectors as wire_vectors
 from ganglion.wire.call import Caller, CallFailed, Patience, Target
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
+from ganglion.wire.sealed import padded
+from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import ID_SIZE, Sampling, TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_bytes
 
@@ -125,13 +128,17 @@ class _Progress:
 
 
 class Inference:
-    """Questions to one subnet, signed with one key. Use as `async with`."""
+    """Questions to one subnet, signed with one key. Use as `async with`.
+
+    `sealed` asks only miners that take sealed text requests.
+    """
 
     def __init__(
         self, netuid: int, key: Keypair, network: str = DEFAULT_URL,
-        patience: Patience | None = None,
+        patience: Patience | None = None, sealed: bool = False,
     ) -> None:  # fmt: skip
-        self.netuid, self.key = netuid, key
+        self.netuid, self.key, self.sealed = netuid, key, sealed
+        self._seals: SealedCaller | None = None
         self._client = Client(network)
         self._caller = Caller(key, patience)
         self._neurons: list[Neuron] = []
@@ -200,8 +207,13 @@ class Inference:
         identity = progress.request.id if not done else secrets.token_bytes(ID_SIZE)
         request = replace(progress.request, resume=done, id=identity)
         body, answer, sure = request.to_bytes(), TextAnswer(), (0, 0)
+        if self.sealed:
+            body = padded(body)
+            events = self._seal().events(target_of(neuron), request, body)
+        else:
+            events = self._caller.events(target_of(neuron), body)
         try:
-            async for event, data in self._caller.events(target_of(neuron), body):
+            async for event, data in events:
                 sure = len(answer.tokens), len(answer.text)
                 if answer.take(event, data):
                     return self._finish(neuron, progress, body, answer, len(done))
@@ -217,6 +229,15 @@ class Inference:
             progress.parts.append(part)
         return None
 
+    def _seal(self) -> SealedCaller:
+        if self._seals is None:
+            self._seals = SealedCaller(self._caller, self._genesis, self.netuid)
+        return self._seals
+
+    @property
+    def _genesis(self) -> bytes:
+        return bytes.fromhex(self._client.genesis_hash.removeprefix("0x"))
+
     def _finish(
         self, neuron: Neuron, progress: _Progress, body: bytes, answer: TextAnswer, first: int
     ) -> Answer:
@@ -230,11 +251,10 @@ class Inference:
                       (*progress.parts, part))  # fmt: skip
 
     def _expected(self, neuron: Neuron, body: bytes, signed: SignedReceipt, first: int) -> Expected:
-        genesis = bytes.fromhex(self._client.genesis_hash.removeprefix("0x"))
         miner = ss58.decode(neuron.hotkey, prefix=None)
         # which weights are the right ones is for validators to judge; the receipt names them
         weights, seed = signed.receipt.weights, signed.receipt.seed
-        return Expected(genesis, self.netuid, blake2_256(body), self.key.public_key, miner,
+        return Expected(self._genesis, self.netuid, blake2_256(body), self.key.public_key, miner,
                         weights, seed, first)  # fmt: skip
 
     async def embed(self, texts: Sequence[str], model: str = ANY_MODEL) -> Embeddings:
@@ -270,11 +290,12 @@ def ask(
     network: str = DEFAULT_URL,
     style: Style | None = None,
     model: str = ANY_MODEL,
+    sealed: bool = False,
 ) -> Answer:
     """Ask once and wait; `key` (a key pair or a secret URI) signs. See Inference.ask."""
 
     async def once() -> Answer:
-        async with Inference(netuid, _keypair(key), network) as subnet:
+        async with Inference(netuid, _keypair(key), network, sealed=sealed) as subnet:
             return await subnet.ask(prompt, style, model)
 
     return asyncio.run(once())

@@ -115,10 +115,12 @@ class Caller:
         """The whole reply of a short call."""
         return b"".join([piece async for piece in self.pieces(target, method, path, body)])
 
-    async def events(self, target: Target, body: bytes) -> AsyncIterator[tuple[str, bytes]]:
+    async def events(
+        self, target: Target, body: bytes, path: str = PATH
+    ) -> AsyncIterator[tuple[str, bytes]]:
         """The events of a text request's answer."""
         decoder = Decoder()
-        async for piece in self.pieces(target, "POST", PATH, body):
+        async for piece in self.pieces(target, "POST", path, body):
             try:
                 events = decoder.feed(piece)
             except StreamError as e:
@@ -128,19 +130,25 @@ class Caller:
 
     async def text(self, target: Target, request: TextRequest) -> TimedAnswer:
         """A whole answer to a text request with the times the caller saw."""
-        answer, body, started = TextAnswer(), request.to_bytes(), time.monotonic()
-        arrivals: list[float] = []
-        try:
-            async for name, data in self.events(target, body):
-                complete = answer.take(name, data)
-                arrivals.append(time.monotonic() - started)
-                if complete:
-                    return TimedAnswer(answer, body, tuple(arrivals))
-        except Reported as e:
-            raise CallFailed("refused", str(e)) from e
-        except BadMessage as e:
-            raise CallFailed("bad-format", str(e)) from e
-        raise CallFailed("unreachable", "the stream ended before the answer was complete")
+        body = request.to_bytes()
+        return await timed(self.events(target, body), body)
+
+
+async def timed(events: AsyncIterator[tuple[str, bytes]], body: bytes) -> TimedAnswer:
+    """The answer that the events of a request's stream make up; CallFailed if it is none."""
+    answer, started = TextAnswer(), time.monotonic()
+    arrivals: list[float] = []
+    try:
+        async for name, data in events:
+            complete = answer.take(name, data)
+            arrivals.append(time.monotonic() - started)
+            if complete:
+                return TimedAnswer(answer, body, tuple(arrivals))
+    except Reported as e:
+        raise CallFailed("refused", str(e)) from e
+    except BadMessage as e:
+        raise CallFailed("bad-format", str(e)) from e
+    raise CallFailed("unreachable", "the stream ended before the answer was complete")
 
 
 @dataclass(frozen=True, slots=True)

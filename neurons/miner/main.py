@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from ganglion.client import Client
 from ganglion.errors import GanglionError
+from ganglion.wire.sealed import KeyRing
 from neurons import program
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.engine.load import load, load_embedder
@@ -63,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--external-host", help="the address to publish; default: --host")
     made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
     made.add_argument("--width", type=int, default=32, help="answers that run at once")
+    made.add_argument("--price", type=int, default=1, help="asked rao per million tokens")
     made.add_argument(
         "--no-register", action="store_true", help="fail instead of paying for a registration"
     )
@@ -110,7 +113,9 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         await standings.refresh()
         services.start()
         stack.callback(services.stop)
-        app = MinerApp(Gate(hotkey.address), standings, services.text, services.embed)
+        seals = KeyRing(hotkey, chain.genesis, options.netuid, time.time)
+        app = MinerApp(Gate(hotkey.address), standings, services.text, services.embed, seals)
+        app.price = options.price
         server = Server(app.app, options.host, options.port)
         await server.start()
         stack.push_async_callback(server.stop)

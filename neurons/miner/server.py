@@ -15,38 +15,50 @@ from typing import Any
 
 from aiohttp import web
 
-from ganglion.wire import sse
+from ganglion.wire import sealed, sse
 from ganglion.wire import text as textgen
 from ganglion.wire import vectors as embedding
 from ganglion.wire.fields import BadMessage
+from ganglion.wire.sealed import KeyRing, UnknownKey
 from neurons.engine.batch import Overloaded
 from neurons.http import Gate, Handler, Refusal, Signed, application, json_response
 from neurons.miner.embedding import EmbedService
-from neurons.miner.textgen import TextService
+from neurons.miner.textgen import Event, Order, TextService
 
 log = logging.getLogger(__name__)
 
 Standing = Callable[[bytes], float]
 """The stake of a hotkey in TAO; 0 for a stranger."""
 
+Wrap = Callable[[str, bytes], Event]
+"""What is done to an event before it is sent."""
+
 STRANGER_LIMIT = 4
 CALLER_LIMIT = 256
 
 
 class MinerApp:
-    """What a miner serves. `standing` ranks callers; hand in either service or both."""
+    """What a miner serves. `standing` ranks callers; hand in either service or both.
+
+    `price` is what it asks, in rao per million tokens; gateways route by it.
+    """
 
     def __init__(
         self, gate: Gate, standing: Standing,
         text: TextService | None = None, embed: EmbedService | None = None,
+        seals: KeyRing | None = None,
     ) -> None:  # fmt: skip
-        self.standing, self.text, self.embed = standing, text, embed
+        self.standing, self.text, self.embed, self.seals = standing, text, embed, seals
+        self.price = 1
         self.open: Counter[bytes] = Counter()
         self.refused: Counter[str] = Counter()
         self.started = time.monotonic()
         routes: dict[tuple[str, str], Handler] = {("GET", "/status"): self.status}
         if text is not None:
             routes["POST", textgen.PATH] = self.generate
+            if seals is not None:
+                routes["GET", sealed.KEY_PATH] = self.seal_key
+                routes["POST", sealed.PATH] = self.generate_sealed
         if embed is not None:
             routes["POST", embedding.PATH] = self.vectors
         self.app = application(gate, routes)
@@ -75,24 +87,60 @@ class MinerApp:
             self.refused["request"] += 1
             raise Refusal(400, "request", str(e)) from e
         with self._slot(signed.caller):
-            events = self.text.answer(order)
-            try:
-                first = await anext(events)
-            except Overloaded as e:
-                self.refused["busy"] += 1
-                raise Refusal(503, "busy", str(e), 1) from e
-            return await self._stream(request, first, events)
+            return await self._answer(request, order)
+
+    async def seal_key(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+        """GET /v1/seal: the key that orders are sealed to, signed by the hotkey."""
+        assert self.seals is not None
+        return web.Response(body=self.seals.announced().to_bytes(), content_type="application/json")
+
+    async def generate_sealed(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+        """POST /v1/sealed: the same as /v1/generate, but only the asker can read it."""
+        assert self.seals is not None
+        assert self.text is not None
+        try:
+            inside = self.seals.open(signed.body)
+        except UnknownKey as e:
+            raise Refusal(409, "seal-key", str(e)) from e
+        except BadMessage as e:
+            self.refused["seal"] += 1
+            raise Refusal(400, "seal", str(e)) from e
+        try:
+            order = self.text.accept(inside.body, signed.caller, self.standing(signed.caller))
+        except BadMessage as e:  # what is wrong inside the seal is for the asker alone
+            self.refused["request"] += 1
+            return await self._stream(request, textgen.error_event("request", str(e)), inside.seal)
+        asked = order.request
+        if (asked.model, asked.max_tokens) != (inside.header.model, inside.header.max_tokens):
+            self.refused["seal"] += 1
+            raise Refusal(400, "seal", "the routing header names another model or limit")
+        with self._slot(signed.caller):
+            return await self._answer(request, order, inside.seal)
+
+    async def _answer(
+        self, request: web.Request, order: Order, wrap: Wrap = lambda *event: event
+    ) -> web.StreamResponse:
+        assert self.text is not None
+        events = self.text.answer(order)
+        try:
+            first = await anext(events)
+        except Overloaded as e:
+            self.refused["busy"] += 1
+            raise Refusal(503, "busy", str(e), 1) from e
+        return await self._stream(request, first, wrap, events)
 
     async def _stream(
-        self, request: web.Request, first: tuple[str, bytes], rest: AsyncIterator[Any]
-    ) -> web.StreamResponse:
+        self, request: web.Request, first: Event, wrap: Wrap,
+        rest: AsyncIterator[Event] | None = None,
+    ) -> web.StreamResponse:  # fmt: skip
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         try:
-            await response.write(sse.encode(*first))
-            async for event in rest:
-                await response.write(sse.encode(*event))
+            await response.write(sse.encode(*wrap(*first)))
+            if rest is not None:
+                async for event in rest:
+                    await response.write(sse.encode(*wrap(*event)))
         except ConnectionResetError:
             log.info("a caller left in the middle of its answer")
         return response
@@ -113,15 +161,17 @@ class MinerApp:
             "up_seconds": round(time.monotonic() - self.started),
             "refused": dict(self.refused),
         }
+        offer = {"price": self.price}
         if self.text is not None:
             running, waiting = self.text.worker.load
             report["text"] = {
-                **describe(self.text.card), "running": running, "waiting": waiting,
+                **describe(self.text.card), **offer, "running": running, "waiting": waiting,
                 "answers": self.text.answers, "tokens": self.text.worker.tokens_made,
                 "prefix_tokens_reused": self.text.worker.pool.reused,
             }  # fmt: skip
         if self.embed is not None:
-            report["embedding"] = {**describe(self.embed.card), "answers": self.embed.answers}
+            card = describe(self.embed.card)
+            report["embedding"] = {**card, **offer, "answers": self.embed.answers}
         return json_response(report)
 
 

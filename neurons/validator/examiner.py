@@ -16,6 +16,7 @@ from ganglion.wire import vectors as wire_vectors
 from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import Expected
+from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer
 from neurons.engine.base import Embedder
@@ -31,6 +32,9 @@ from subnets.textgen.judge import Failure
 from subnets.verdict import Reason, Verdict
 
 NO_SEED = bytes(32)
+SEALED_SHARE = 0.25
+"""Probes that come under a seal, so that miners cannot treat sealed orders worse than others."""
+
 _REASONS = {
     "unreachable": Reason.UNREACHABLE,
     "timeout": Reason.TIMEOUT,
@@ -59,16 +63,30 @@ class TextExaminer:
     ) -> None:
         self._caller, self._identity, self._loaded = caller, identity, loaded
         self._worker, self._tokens = worker, tokens
+        self._sealed = SealedCaller(caller, identity.genesis, identity.netuid)
 
     async def examine(self, target: Target, rng: random.Random) -> Verdict:
         """Ask the miner one probe and judge what comes back."""
         request = text_probe.draw_probe(rng, self._loaded.entry.name, self._tokens)
         try:
-            timed = await self._caller.text(target, request)
+            if rng.random() < SEALED_SHARE and await self._takes_seals(target):
+                timed = await self._sealed.text(target, request)
+            else:
+                timed = await self._caller.text(target, request)
         except CallFailed as e:
             return failed_call(e)
         verdict = await self.judge(target, request, timed.body, timed.answer)
         return replace(verdict, first_token_ms=timed.first_token_ms, total_ms=timed.total_ms)
+
+    async def _takes_seals(self, target: Target) -> bool:
+        """Whether the miner announces a good sealing key; it need not."""
+        try:
+            await self._sealed.key(target)
+        except CallFailed as e:
+            if e.reason in ("refused", "bad-format"):
+                return False
+            raise
+        return True
 
     def facts(self, target: Target, request: TextRequest, body: bytes) -> text_judge.Facts:
         """What the judge may hold an answer against."""

@@ -1,5 +1,6 @@
 """Real miners on loopback ports, with the real tiny model behind them."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import pytest
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Target
+from ganglion.wire.sealed import KeyRing
 from neurons.engine.load import Loaded, load
 from neurons.engine.tinyembed import MeanEmbedder
 from neurons.engine.worker import Worker
@@ -37,7 +39,9 @@ def tiny() -> Loaded:
 
 
 @asynccontextmanager
-async def serving(loaded: Loaded, uri: str = "//Bob", **worker: int) -> AsyncIterator[Running]:
+async def serving(
+    loaded: Loaded, uri: str = "//Bob", seals: bool = True, **worker: int
+) -> AsyncIterator[Running]:
     identity = Identity(Keypair.from_uri(uri), GENESIS, NETUID)
     engine = Worker(loaded.model, pages=256, **worker)
     engine.start()
@@ -47,6 +51,7 @@ async def serving(loaded: Loaded, uri: str = "//Bob", **worker: int) -> AsyncIte
         lambda caller: 1.0 if caller == Keypair.from_uri("//Alice").public_key else 0.0,
         TextService(engine, loaded.tokenizer, identity),
         embed,
+        KeyRing(identity.hotkey, GENESIS, NETUID, time.time) if seals else None,
     )
     server = Server(app.app, "127.0.0.1", 0)
     await server.start()
