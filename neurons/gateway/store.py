@@ -269,12 +269,17 @@ def _tune_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+def _parts(key: str) -> tuple[str, bytes]:
+    """The id of a presented key and the digest of its secret."""
+    identity, _, secret = key.removeprefix("gk-").partition("-")
+    return identity, _digest(secret)
+
+
 def _key_row(connection: Connection, key: str) -> Any:
     """The row of a presented key; Denied unless its secret is right."""
-    _, _, rest = key.partition("gk-")
-    identity, _, secret = rest.partition("-")
+    identity, digest = _parts(key)
     row = connection.execute(select(api_keys).where(api_keys.c.id == identity)).first()
-    if row is None or not secrets.compare_digest(row.digest, _digest(secret)):
+    if row is None or not secrets.compare_digest(row.digest, digest):
         raise Denied("invalid_api_key", "this API key is not known here")
     if row.disabled:
         raise Denied("invalid_api_key", "this API key was switched off")
@@ -282,30 +287,33 @@ def _key_row(connection: Connection, key: str) -> Any:
 
 
 def _open(connection: Connection, key: str, order: Order) -> Opened:
-    row = _key_row(connection, key)
-    if row.models is not None and order.model not in json.loads(row.models):
-        raise Denied("model_not_allowed", f"this API key may not use the model {order.model}")
     if order.idempotency is not None:
+        row = _key_row(connection, key)
         mine = (requests.c.key_id == row.id, requests.c.idempotency == order.idempotency)
         before = connection.execute(select(requests).where(*mine)).first()
         if before is not None:
             return _answered_before(before, order, row.id)
-    enough = api_keys.c.budget.is_(None) | (
-        api_keys.c.budget - api_keys.c.spent - api_keys.c.reserved >= order.reserve
-    )
+    identity, digest = _parts(key)
+    # one statement checks everything and reserves; only a refusal looks for its reason
     taken = connection.execute(
         update(api_keys)
-        .where(api_keys.c.id == row.id, enough)
+        .where(
+            api_keys.c.id == identity,
+            api_keys.c.digest == digest,
+            api_keys.c.disabled.is_(False),
+            api_keys.c.models.is_(None)
+            | api_keys.c.models.contains(json.dumps(order.model), autoescape=True),
+            api_keys.c.budget.is_(None)
+            | (api_keys.c.budget - api_keys.c.spent - api_keys.c.reserved >= order.reserve),
+        )
         .values(reserved=api_keys.c.reserved + order.reserve)
     )
     if not taken.rowcount:
-        left = row.budget - row.spent - row.reserved
-        raise Denied("insufficient_quota", f"this request may cost {order.reserve} rao and the "
-                     f"budget of this key has {max(left, 0)} left")  # fmt: skip
+        raise _refusal(connection, key, order)
     connection.execute(
         insert(requests).values(
             id=order.id,
-            key_id=row.id,
+            key_id=identity,
             idempotency=order.idempotency,
             digest=order.digest,
             state="open",
@@ -314,7 +322,17 @@ def _open(connection: Connection, key: str, order: Order) -> Opened:
             created=time.time(),
         )
     )
-    return Opened(row.id)
+    return Opened(identity)
+
+
+def _refusal(connection: Connection, key: str, order: Order) -> Denied:
+    """Why a key may not make a request."""
+    row = _key_row(connection, key)
+    if row.models is not None and order.model not in json.loads(row.models):
+        return Denied("model_not_allowed", f"this API key may not use the model {order.model}")
+    left = max((row.budget or 0) - row.spent - row.reserved, 0)
+    return Denied("insufficient_quota", f"this request may cost {order.reserve} rao and the "
+                  f"budget of this key has {left} left")  # fmt: skip
 
 
 def _answered_before(before: Any, order: Order, key_id: str) -> Opened:

@@ -1,4 +1,4 @@
-"""A miner's server without a chain, for benchmarks: miner_server.py PORT.
+"""A miner's server without a chain, for benchmarks: miner_server.py PORT [HOTKEY_URI].
 
 The same parts as `neuron-miner`: the gate, the routes, the exact engine on the tiny model. Only
 the stakes do not come from a chain: //Alice has one, nobody else.
@@ -27,8 +27,8 @@ GENESIS, NETUID = b"\7" * 32, 2
 MINER, CALLER = "//Bob", "//Alice"
 
 
-async def serve(port: int) -> None:
-    loaded, hotkey = load("exact", "tiny"), Keypair.from_uri(MINER)
+async def serve(port: int, uri: str = MINER) -> None:
+    loaded, hotkey = load("exact", "tiny"), Keypair.from_uri(uri)
     staked = Keypair.from_uri(CALLER).public_key
     worker = Worker(loaded.model, pages=1024, width=32)
     worker.start()
@@ -39,4 +39,4 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), *sys.argv[2:3]))

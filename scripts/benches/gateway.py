@@ -1,0 +1,163 @@
+"""What a gateway adds to a streamed completion, and how long a dead miner is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import compat
+import orjson
+from benchmark import Row, run
+from miner_server import CALLER, MINER
+from nodeproc import NodeProcess
+
+from ganglion.keys import Keypair
+from ganglion.wire.call import Caller, Target
+from ganglion.wire.text import Sampling, TextRequest
+
+LIB = Path(__file__).resolve().parents[1] / "lib"
+LITELLM = compat.ClientSpec("litellm", "", ("litellm[proxy]",))
+ASK = {"model": "ganglion/tiny", "messages": [{"role": "user", "content": "Hi"}],
+       "max_tokens": 16, "stream": True, "seed": 1}  # fmt: skip
+
+
+def server(script: str, *flags: str, python: str = sys.executable) -> NodeProcess:
+    made = NodeProcess(command=[python, str(LIB / script)])
+    made._command += [str(made.port), *flags]
+    return made
+
+
+async def direct(caller: Caller, target: Target, number: int) -> list[float]:
+    """Arrival times, in seconds, of the events of one request to the miner itself."""
+    seed = Sampling(bytes(31) + b"\1")
+    request = TextRequest(number.to_bytes(16, "big"), "ganglion/tiny", seed, 16,
+                          (("user", "Hi"),))  # fmt: skip
+    return list((await caller.text(target, request)).arrivals)
+
+
+async def through(session: aiohttp.ClientSession, url: str, body: bytes) -> list[float]:
+    """Arrival times of the chunks of one streamed completion."""
+    start, times = time.perf_counter(), []
+    async with session.post(url, data=body) as reply:
+        reply.raise_for_status()
+        async for _ in reply.content.iter_chunked(1 << 16):
+            times.append(time.perf_counter() - start)
+    return times
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def row(name: str, times: list[list[float]], base: list[list[float]]) -> Row:
+    """First chunk and whole answer, and what is added to the base by percentile."""
+    firsts, ends = [t[0] for t in times], [t[-1] for t in times]
+    base_firsts = [t[0] for t in base]
+    return {
+        "way": name,
+        "first chunk p50, ms": statistics.median(firsts) * 1e3,
+        "p99, ms": percentile(firsts, 0.99) * 1e3,
+        "added p50, ms": (statistics.median(firsts) - statistics.median(base_firsts)) * 1e3,
+        "added p99, ms": (percentile(firsts, 0.99) - percentile(base_firsts, 0.99)) * 1e3,
+        "whole p50, ms": statistics.median(ends) * 1e3,
+    }
+
+
+async def ours(count: int) -> list[Row]:
+    hotkey = Keypair.from_uri(MINER)
+    with server("miner_server.py") as miner:
+        listed = f"{hotkey.address}={miner.port}"
+        with server("gateway_server.py", listed) as gateway:
+            target = Target(hotkey.address, "127.0.0.1", miner.port)
+            url = f"http://127.0.0.1:{gateway.port}/v1/chat/completions"
+            body, plain, relayed = orjson.dumps(ASK), [], []
+            async with Caller(Keypair.from_uri(CALLER)) as caller, aiohttp.ClientSession() as http:
+                for number in range(count + 20):  # taken in turns, so that both see the same noise
+                    plain.append(await direct(caller, target, number))
+                    relayed.append(await through(http, url, body))
+    plain, relayed = plain[20:], relayed[20:]
+    return [row("miner itself", plain, plain), row("neuron-gateway", relayed, plain)]
+
+
+async def litellm(count: int) -> list[Row]:
+    """LiteLLM's proxy before an upstream without a model."""
+    python = compat.prepare(LITELLM)
+    with server("sse_upstream.py") as upstream:
+        base = f"http://127.0.0.1:{upstream.port}/v1"
+        program = [str(Path(python).parent / "litellm"), "--model", "openai/m"]
+        proxy = NodeProcess(command=[*program, "--api_base", base, "--port"])
+        proxy._command.append(str(proxy.port))
+        with proxy:
+            body = orjson.dumps(ASK | {"model": "openai/m"})
+            url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
+            plain, relayed = [], []
+            async with aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as http:
+                for _ in range(count + 20):
+                    plain.append(await through(http, f"{base}/chat/completions", body))
+                    relayed.append(await through(http, url, body))
+    plain, relayed = plain[20:], relayed[20:]
+    return [row("peer's upstream itself", plain, plain), row("peer: LiteLLM proxy", relayed, plain)]
+
+
+async def failover(rounds: int) -> Row:
+    """Kill the miner at work with SIGKILL; the longest silence the caller sees."""
+    gaps = []
+    for _ in range(rounds):
+        uris = ("//Bob", "//Charlie")
+        with (
+            server("miner_server.py", uris[0]) as first,
+            server("miner_server.py", uris[1]) as second,
+        ):
+            addresses = [Keypair.from_uri(uri).address for uri in uris]
+            listed = [f"{a}={p.port}" for a, p in zip(addresses, (first, second))]
+            with server("gateway_server.py", *listed) as gateway:
+                gaps.append(await one_failover(gateway.port, first, second))
+    return {
+        "way": "SIGKILL to the next token",
+        "first chunk p50, ms": statistics.median(gaps) * 1e3,
+        "p99, ms": max(gaps) * 1e3,
+        "added p50, ms": None,
+        "added p99, ms": None,
+        "whole p50, ms": None,
+    }
+
+
+async def one_failover(port: int, first: NodeProcess, second: NodeProcess) -> float:
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    before = [first.cpu_s(), second.cpu_s()]
+    body, gap, last, killed = orjson.dumps(ASK | {"max_tokens": 400}), 0.0, 0.0, False
+    async with aiohttp.ClientSession() as http, http.post(url, data=body) as reply:
+        async for _ in reply.content.iter_any():
+            now = time.perf_counter()
+            if killed:
+                gap = max(gap, now - last)
+            elif last:
+                used = [p.cpu_s() - b for p, b in zip((first, second), before)]
+                busy = (first, second)[used.index(max(used))]
+                if max(used) > 0.05:
+                    busy.process.kill()
+                    killed, now = True, time.perf_counter()
+            last = now
+    return gap
+
+
+def rows(quick: bool) -> list[Row]:
+    count = 30 if quick else 400
+    result = asyncio.run(ours(count))
+    result.append(asyncio.run(failover(2 if quick else 10)))
+    if not quick:
+        result += asyncio.run(litellm(count))
+    return result
+
+
+run(
+    "gateway",
+    "Streamed completions of 16 tokens, one at a time, each way in turns with the way it is "
+    "compared with; `added` is the difference of the percentiles. The row of SIGKILL shows the "
+    "longest silence between two pieces of an answer (median and worst of the runs).",
+    rows,
+)
