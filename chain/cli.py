@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import uvloop
 
@@ -31,6 +32,7 @@ from chain.runtime_spec import make_runtime
 from chain.store.chain import ChainStore
 from chain.store.check import fsck
 from chain.store.errors import StoreError
+from chain.store.rocks import make_folder
 from ganglion.keys import dev_key
 
 log = logging.getLogger("node")
@@ -65,17 +67,24 @@ class NodeFailure(Exception):
     """The node could not start, or had to stop."""
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes lines. A reader that has left, `head` say, or a full disk does not stop the node."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 def _set_up_logging(level: str) -> None:
     """Decisions go to standard error; one line per imported block to standard output."""
     root = logging.getLogger()
     root.handlers.clear()
-    to_err = logging.StreamHandler(sys.stderr)
+    to_err = _Lines(sys.stderr)
     to_err.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root.addHandler(to_err)
     root.setLevel(LEVELS[level])
     imported = logging.getLogger("blocks")
     imported.handlers.clear()
-    to_out = logging.StreamHandler(sys.stdout)
+    to_out = _Lines(sys.stdout)
     to_out.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     imported.addHandler(to_out)
     imported.propagate = False
@@ -96,7 +105,10 @@ def _folder(options: Options) -> Iterator[Path]:
     if not options.temporary:
         yield options.base_path or _default_base()
         return
-    path = Path(tempfile.mkdtemp(prefix="ganglion-"))
+    try:
+        path = Path(tempfile.mkdtemp(prefix="ganglion-"))
+    except OSError as error:
+        raise NodeFailure(f"{error.strerror}: set TMPDIR, or give --base-path.") from None
     try:
         yield path
     finally:
@@ -126,13 +138,31 @@ def _find_spec(options: Options, base: Path) -> ChainSpec:
 def _open(options: Options, base: Path, spec: ChainSpec) -> ChainStore:
     """The chain's store, with its specification beside it."""
     folder = _chain_folder(base, spec.id)
-    store = ChainStore.open(
+    if not options.temporary and not (folder / SPEC_FILE).exists():
+        _keep_spec(folder, spec)
+    return ChainStore.open(
         folder, spec.genesis, pruning=options.pruning, sync=not options.temporary
     )
-    kept = folder / SPEC_FILE
-    if not options.temporary and not kept.exists():
-        kept.write_text(json.dumps(spec.to_json()))
-    return store
+
+
+def _keep_spec(folder: Path, spec: ChainSpec) -> None:
+    """Write the specification, whole or not at all, before there is a database.
+
+    A built-in chain's genesis is nowhere else, so a database without it could not be opened.
+    """
+    make_folder(folder)
+    draft = folder / (SPEC_FILE + ".new")
+    try:
+        with draft.open("w") as file:
+            json.dump(spec.to_json(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / SPEC_FILE)
+    except OSError as error:
+        raise NodeFailure(
+            f"{draft} cannot be written ({error.strerror}): free some disk space, or choose "
+            "another folder with --base-path."
+        ) from None
 
 
 # -- commands ----------------------------------------------------------------------------------
@@ -173,7 +203,12 @@ async def _until_stopped(options: Options, spec: ChainSpec, store: ChainStore) -
     await asyncio.wait((waiting, node.fatal), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     failure = node.fatal.exception() if node.fatal.done() else None
-    await node.stop()
+    try:
+        await node.stop()
+    except StoreError as error:
+        failure = failure or error
+    if isinstance(failure, StoreError):
+        raise failure
     if failure is not None:
         log.error("block making failed", exc_info=failure)
         raise NodeFailure("making a block failed; the log above has the details")

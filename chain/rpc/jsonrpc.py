@@ -29,6 +29,7 @@ from chain.rpc.errors import (
 )
 from chain.rpc.methods import Method, Opened
 from chain.rpc.session import Session
+from chain.store.errors import StoreError
 
 MAX_BATCH = 4096
 
@@ -88,6 +89,8 @@ class Dispatcher:
             result = method.call(self._context, session, params)
         except RpcError as error:
             return error_reply(request_id, error)
+        except StoreError as error:
+            return error_reply(request_id, _store_failed(error))
         return self._reply(request_id, result)
 
     def _reply(self, request_id: bytes, result: bytes) -> bytes:
@@ -120,6 +123,8 @@ class Dispatcher:
             if isinstance(result, Opened):
                 result.subscription.release()
             return self._reply(request_id, result)
+        if isinstance(error, StoreError):
+            error = _store_failed(error)
         if not isinstance(error, RpcError):
             log.error("rpc method failed name=%s", method.name, exc_info=error)
             error = RpcError(INTERNAL_ERROR, "Internal error", f"{method.name} failed; see log")
@@ -147,6 +152,11 @@ class Dispatcher:
                 return error_reply(b"null", self._oversized())
             replies.append(reply)
         return b"[%b]" % b",".join(replies) if replies else None
+
+
+def _store_failed(error: StoreError) -> RpcError:
+    log.error("%s", error)
+    return RpcError(INTERNAL_ERROR, "Internal error", str(error))
 
 
 def _invalid_request() -> bytes:

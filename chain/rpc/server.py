@@ -31,6 +31,11 @@ TRY_AGAIN_LATER = 1013
 DROP_AFTER = 5.0
 """Seconds a client that does not read has to take its close frame."""
 
+_WELCOME = (
+    "A Ganglion node: JSON-RPC 2.0 by POST to http://{host} or WebSocket to ws://{host}; "
+    "the method rpc_methods lists what it serves."
+)
+
 Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -129,6 +134,8 @@ class RpcServer:
         page = self._pages.get(request.path) if request.method in ("GET", "HEAD") else None
         if page is not None:
             return await page(request)
+        if request.method in ("GET", "HEAD") and request.path == "/":
+            return _text(200, _WELCOME.format(host=request.host))
         return _text(405, "Used HTTP Method is not allowed. POST is required")
 
     async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.Response:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
-from chain.store.errors import StoreCorrupt
+from chain.store.errors import StoreCorrupt, StoreError
 from ganglion.scale import Codec, DecodeError, codec, u32
 from ganglion.units import Hash
 
@@ -89,9 +89,15 @@ class BeaconFile:
             return None
 
     def write(self, beacon: Beacon) -> None:
-        """Replace the beacon."""
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        """Replace the beacon; raises StoreError when the disk refuses."""
         try:
-            os.pwrite(handle, _sealed(_BEACON.encode(beacon)), 0)
-        finally:
-            os.close(handle)
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.pwrite(handle, _sealed(_BEACON.encode(beacon)), 0)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreError(
+                f"{self._path} cannot be written ({error.strerror}): free some disk space or "
+                "check the disk, then start again; what was stored before is intact"
+            ) from error

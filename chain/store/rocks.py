@@ -124,10 +124,12 @@ class RocksKeyValues:
         """Let go of the folder; the binding does so once every handle is closed."""
         self._gets = dict.fromkeys(Column, self._closed)
         self._handles.clear()
-        for family in self._families.values():
-            family.close()
+        families = [*self._families.values()]
         self._families.clear()
-        self._db.close()
+        with self._writing:  # closing writes out what is still in memory
+            for family in families:
+                family.close()
+            self._db.close()
 
     def _closed(self, key: bytes = b"") -> NoReturn:
         raise StoreError(f"the database in {self.path} has been closed")
@@ -145,8 +147,19 @@ class RocksKeyValues:
         )
 
 
+def make_folder(path: Path) -> None:
+    """Make a data folder and those above it; raises StoreError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the data folder {path} cannot be made ({error.strerror}): choose another with "
+            "--base-path"
+        ) from error
+
+
 def _open(path: Path, cache_mib: int) -> Any:
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     cache = Cache(cache_mib * MIB)
     families = {str(column): _options(column in LARGE, cache) for column in Column}
 

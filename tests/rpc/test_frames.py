@@ -115,6 +115,11 @@ async def test_http_refuses_what_is_no_json_post(node: DevNode):
     url = f"http://127.0.0.1:{node.port}/"
     async with aiohttp.ClientSession() as http:
         async with http.get(url) as reply:
+            assert reply.status == 200
+            said = await reply.text()
+            assert f"ws://127.0.0.1:{node.port}" in said
+            assert said.count("\n") == 1
+        async with http.get(url + "elsewhere") as reply:
             assert reply.status == 405
         async with http.post(url, data=b"{}", headers={"Content-Type": "text/plain"}) as reply:
             assert reply.status == 415
