@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import ClassVar
 
 from chain.pallets.balances_ops import write_balances
 from chain.pallets.balances_store import ED
@@ -45,6 +46,25 @@ class IdAmount:
     id: RuntimeHoldReason
     amount: Rao
 
+
+@scale_type("node_subtensor_runtime::RuntimeFreezeReason")
+class RuntimeFreezeReason(Enumeration):
+    """Why balance is frozen, by pallet: no pallet of this runtime, nor of upstream's, does it."""
+
+    VARIANTS: ClassVar[dict[int, type]] = {}
+
+
+@scale_type("frame_support::traits::tokens::misc::IdAmount")
+@dataclass(frozen=True, slots=True)
+class FreezeAmount:
+    """One freeze."""
+
+    id: RuntimeFreezeReason
+    amount: Rao
+
+
+Freezes: Map[Blake2[AccountId], tuple[FreezeAmount, ...]] = storage(default=())
+"""Freezes on account balances; empty, for lack of reasons."""
 
 Holds: Map[Blake2[AccountId], tuple[IdAmount, ...]] = storage(default=())
 """Holds on account balances."""

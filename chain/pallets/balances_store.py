@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated, TypeAlias
 
+from chain.pallets.system_types import AccountData
 from chain.runtime.errors import Errors, error
 from chain.runtime.pallet import Constant, constant, event
-from chain.runtime.storage import Value, storage
-from ganglion.scale import scale_type, u32
+from chain.runtime.storage import Blake2, Map, Value, storage
+from ganglion.scale import Fixed, scale_type, u32
 from ganglion.units import AccountId, Rao
 
 ED = Rao(500)
+
+Name: TypeAlias = Annotated[bytes, Fixed(8)]
 
 ExistentialDeposit: Constant[Rao] = constant(ED)
 """The minimum amount required to keep an account open."""
@@ -29,6 +34,44 @@ TotalIssuance: Value[Rao] = storage(default=Rao(0))
 
 InactiveIssuance: Value[Rao] = storage(default=Rao(0))
 """The total units of outstanding deactivated balance."""
+
+
+@scale_type("pallet_balances::types::Reasons")
+class Reasons(IntEnum):
+    """What a lock keeps balance from being spent on."""
+
+    Fee = 0
+    Misc = 1
+    All = 2
+
+
+@scale_type("pallet_balances::types::BalanceLock")
+@dataclass(frozen=True, slots=True)
+class BalanceLock:
+    """A lock by its name."""
+
+    id: Name
+    amount: Rao
+    reasons: Reasons
+
+
+@scale_type("pallet_balances::types::ReserveData")
+@dataclass(frozen=True, slots=True)
+class ReserveData:
+    """A reserve by its name."""
+
+    id: Name
+    amount: Rao
+
+
+Account: Map[Blake2[AccountId], AccountData] = storage(default=AccountData())
+"""Balances of accounts where they are not part of System.Account; empty, since here they are."""
+
+Locks: Map[Blake2[AccountId], tuple[BalanceLock, ...]] = storage(default=())
+"""Locks by name; empty: wallets look here, but no pallet of this runtime locks balance."""
+
+Reserves: Map[Blake2[AccountId], tuple[ReserveData, ...]] = storage(default=())
+"""Reserves by name; empty: the reserves of this runtime's pallets have no names."""
 
 
 @scale_type("frame_support::traits::tokens::misc::BalanceStatus")

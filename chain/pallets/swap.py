@@ -10,6 +10,7 @@ Upstream: pallets/swap.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from chain.pallets.subtensor.storage_network import NetworksAdded, SubnetMechanism
 from chain.pallets.subtensor.storage_pool import SubnetAlphaIn, SubnetTAO
@@ -17,13 +18,13 @@ from chain.runtime.errors import Errors, ModuleError, ensure, error
 from chain.runtime.origin import AnyOrigin, Root
 from chain.runtime.pallet import Constant, Pallet, call, constant, event
 from chain.runtime.state import State
-from chain.runtime.storage import Map, Twox, storage
+from chain.runtime.storage import Identity, Map, Twox, storage
 from consensus.economics import trade as rules
 from consensus.economics.balancer import HALF, Pool, weight_after_injection, weight_for_price
 from consensus.economics.fixed import Fx64
 from consensus.economics.trade import Refusal, Side, Trade
 from ganglion.fixed import U64F64, clamp_u64
-from ganglion.scale import i32, i64, scale_type, u16, u64, u128
+from ganglion.scale import AtMost, i32, i64, scale_type, u16, u64, u128
 from ganglion.units import AccountId, Alpha, NetUid, Rao
 
 DYNAMIC = 1
@@ -78,6 +79,12 @@ SwapBalancer: Map[Twox[NetUid], Balancer] = storage(default=EVEN)
 
 PalSwapInitialized: Map[Twox[NetUid], bool] = storage(default=False)
 """Whether the pool has been given its weights."""
+
+ScrapReservoirAlpha: Map[Twox[NetUid], Alpha] = storage(default=0)
+"""What the retired kind of pool left over; no chain of ours has had such pools."""
+
+HasMigrationRun: Map[Identity[Annotated[bytes, AtMost(128)]], bool] = storage(default=False)
+"""Migrations that have run; none ever on this chain."""
 
 
 @event(0)

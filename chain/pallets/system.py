@@ -100,6 +100,9 @@ Events: Value[Annotated[bytes, OpaqueOf(tuple[EventRecord, ...], whole=True)]] =
 EventCount: Value[u32] = storage(default=0)
 """How many events this block has."""
 
+EventTopics: Map[Blake2[Hash], tuple[tuple[BlockNumber, u32], ...]] = storage(default=())
+"""Where events with a topic are; empty: no event has one, here or upstream."""
+
 LastRuntimeUpgrade: Value[LastRuntimeUpgradeInfo | None] = storage()
 """The runtime that ran last."""
 

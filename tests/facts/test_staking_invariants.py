@@ -161,6 +161,14 @@ def check_tao(s: State) -> None:
     assert get(s, "TotalStake") >= sum(get(s, "SubnetTAO", n) for n in SUBNETS)
 
 
+def check_sums(s: State) -> None:
+    """The sum of a subnet's pools is that of its pools."""
+    held = dict.fromkeys(SUBNETS, 0)
+    for (_, netuid), alpha in iter_items(s, TotalHotkeyAlpha):
+        held[netuid] += alpha
+    assert held == {netuid: get(s, "TotalAlphaStaked", netuid) for netuid in SUBNETS}
+
+
 def unowned(s: State, netuid: int) -> int:
     """Alpha outside the pool that belongs to nobody yet: claims not made, and dust."""
     held = sum(value for (_, n), value in iter_items(s, TotalHotkeyAlpha) if n == netuid)
@@ -200,6 +208,7 @@ def test_tao_and_alpha_are_accounted_for(author: bool, sequence: list[Any]) -> N
     for op in sequence:
         apply(s, op)
         check_tao(s)
+        check_sums(s)
         for netuid in RESERVES:
             now = unowned(s, netuid)
             assert now >= owed(s, netuid) - ROUNDING

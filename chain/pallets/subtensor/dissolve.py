@@ -34,6 +34,7 @@ from chain.pallets.subtensor.storage_registration import RAORecycledForRegistrat
 from chain.pallets.subtensor.storage_stake import (
     Alpha_,
     AlphaV2,
+    TotalAlphaStaked,
     TotalHotkeyAlpha,
     TotalHotkeyShares,
     TotalHotkeySharesV2,
@@ -104,7 +105,7 @@ def _pay_out(s: State, netuid: NetUid) -> None:
     for hot in hotkeys:
         for total in (TotalHotkeyAlpha, TotalHotkeyShares, TotalHotkeySharesV2):
             del s[total, hot, netuid]
-    for reserve in (SubnetAlphaIn, SubnetAlphaOut, SubnetProtocolAlpha):
+    for reserve in (SubnetAlphaIn, SubnetAlphaOut, SubnetProtocolAlpha, TotalAlphaStaked):
         del s[reserve, netuid]
     s[SubnetLocked, netuid] = Rao(0)
 

@@ -1,15 +1,13 @@
-"""Events of upstream subsystems that this chain does not run, declared so that indices agree."""
+"""Events of leases, collateral and Ethereum keys, and of subsystems that this chain does not run:
+those are declared so that numbers agree."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
+from chain.pallets.subtensor.storage_keys import H160
 from chain.pallets.subtensor.types import SubnetIdentityV3
 from chain.runtime.pallet import event
-from ganglion.scale import Fixed, u16, u32, u64
+from ganglion.scale import u16, u32, u64
 from ganglion.units import U64F64, AccountId, Alpha, BlockNumber, NetUid, Rao
-
-H160 = Annotated[bytes, Fixed(20)]
 
 
 @event(99)

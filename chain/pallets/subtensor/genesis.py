@@ -34,6 +34,7 @@ from chain.pallets.subtensor.storage_registration import TargetRegistrationsPerI
 from chain.pallets.subtensor.storage_stake import (
     AlphaV2,
     StakingHotkeys,
+    TotalAlphaStaked,
     TotalHotkeyAlpha,
     TotalHotkeySharesV2,
     TotalIssuance,
@@ -101,5 +102,6 @@ def _add_first_subnet(s: State) -> None:
     s[StakingHotkeys, NOBODY] = (NOBODY,)
     s[AlphaV2, NOBODY, NOBODY, FIRST] = safe_float.of(STAKE)
     s[TotalHotkeyAlpha, NOBODY, FIRST] = Alpha(STAKE)
+    s[TotalAlphaStaked, FIRST] = Alpha(STAKE)
     s[TotalHotkeySharesV2, NOBODY, FIRST] = safe_float.of(STAKE)
     do_append_neuron(s, FIRST, NOBODY)

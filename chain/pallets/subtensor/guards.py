@@ -14,6 +14,7 @@ from chain.pallets.drand import LastStoredRound
 from chain.pallets.subtensor.accounts import ensure_hotkey, is_owner
 from chain.pallets.subtensor.commit_reveal import compute_commit_hash, is_revealable
 from chain.pallets.subtensor.errors import Error
+from chain.pallets.subtensor.evm_keys import ensure_may_associate
 from chain.pallets.subtensor.neurons import storage_index
 from chain.pallets.subtensor.pallet import pallet
 from chain.pallets.subtensor.rate_limits import passes_rate_limit
@@ -60,6 +61,7 @@ CODES: dict[type[CallError], int] = {
     Error.RevealTooEarly: 17,
     Error.InputLengthsUnequal: 18,
     Error.HotKeyNotRegisteredInSubNet: 19,
+    Error.EvmKeyAssociateRateLimitExceeded: 20,
     Error.ColdkeySwapDisputed: 21,
     Error.NonAssociatedColdKey: 25,
     Error.DelegateTakeTooLow: 26,
@@ -245,6 +247,7 @@ _CHECKS: dict[int, tuple[Check, ...]] = {
     65: (_take,),  # decrease_take
     66: (_take,),  # increase_take
     80: (_batch,),  # batch_set_weights
+    93: (ensure_may_associate,),  # associate_evm_key
     96: (_min_stake, _commit_rate),  # commit_weights
     97: (_reveal,),  # reveal_weights
     98: (_batch_reveal,),  # batch_reveal_weights

@@ -131,6 +131,8 @@ NETUID_FIRST: tuple[Any, ...] = (
     delegation.PendingChildKeys,
     keys.LastHotkeySwapOnNetuid,
     keys.HotkeySuccessor,
+    keys.AssociatedEvmAddress,
+    keys.AssociatedUidsByEvmAddress,
     keys.HotkeyRoot,
     collateral.MinerCollateral,
     collateral.ColdkeyMinerCollateral,

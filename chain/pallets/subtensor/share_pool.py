@@ -15,6 +15,7 @@ from chain.pallets.subtensor.storage_stake import (
     Alpha_,
     AlphaV2,
     StakingHotkeys,
+    TotalAlphaStaked,
     TotalHotkeyAlpha,
     TotalHotkeyShares,
     TotalHotkeySharesV2,
@@ -23,7 +24,7 @@ from chain.runtime.state import State, iter_items, iter_keys
 from consensus.economics import share_pool
 from consensus.economics.safe_float import ZERO, SafeFloat, from_u64f64
 from consensus.economics.share_pool import Membership
-from ganglion.fixed import I64_MAX, sat_add_u64
+from ganglion.fixed import I64_MAX, sat_add_u64, sat_sub
 from ganglion.units import AccountId, Alpha, NetUid
 
 
@@ -135,6 +136,14 @@ def _set_share(
 
 
 def _set_total(s: State, hotkey: AccountId, netuid: NetUid, total: int) -> None:
+    """Write the value of a pool, and keep the subnet's sum; zero means no entry for either."""
+    before = s[TotalHotkeyAlpha, hotkey, netuid]
+    if total != before:
+        staked = sat_add_u64(sat_sub(s[TotalAlphaStaked, netuid], before), total)
+        if staked:
+            s[TotalAlphaStaked, netuid] = Alpha(staked)
+        else:
+            del s[TotalAlphaStaked, netuid]
     if total:
         s[TotalHotkeyAlpha, hotkey, netuid] = Alpha(total)
     elif (TotalHotkeyAlpha, hotkey, netuid) in s:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from chain.pallets.subtensor.constants import (
     InitialColdkeySwapAnnouncementDelay,
     InitialColdkeySwapReannouncementDelay,
 )
 from chain.pallets.subtensor.types import NOBODY, ChainIdentityV2
 from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
-from ganglion.scale import u64, u128
-from ganglion.units import AccountId, BlockNumber, Hash, NetUid
+from ganglion.scale import Fixed, u64, u128
+from ganglion.units import AccountId, BlockNumber, Hash, NetUid, Uid
+
+H160 = Annotated[bytes, Fixed(20)]
 
 Owner: Map[Blake2[AccountId], AccountId] = storage(default=NOBODY)
 """Coldkey of a hotkey; the zero account when it has none."""
@@ -33,6 +37,12 @@ ColdkeySwapAnnouncements: Map[Twox[AccountId], tuple[BlockNumber, Hash] | None] 
 """Block from which the swap may happen, and the hash of the new coldkey."""
 ColdkeySwapDisputes: Map[Twox[AccountId], BlockNumber | None] = storage()
 """Block in which a swap was disputed."""
+AssociatedEvmAddress: Map[Twox[NetUid], Twox[Uid], tuple[H160, u64] | None] = storage()
+"""The Ethereum address of a neuron, and the block in which it was proven."""
+AssociatedUidsByEvmAddress: Map[Twox[NetUid], Twox[H160], tuple[tuple[Uid, u64], ...]] = storage(
+    default=()
+)
+"""The neurons of an Ethereum address, with the same blocks."""
 HotkeySuccessor: Map[Identity[NetUid], Blake2[AccountId], AccountId | None] = storage()
 """What a hotkey was replaced by on a subnet."""
 HotkeyRoot: Map[Identity[NetUid], Blake2[AccountId], AccountId | None] = storage()

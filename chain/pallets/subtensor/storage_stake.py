@@ -21,6 +21,8 @@ TotalHotkeySharesV2: Map[Blake2[AccountId], Identity[NetUid], SafeFloat] = stora
 """All shares of a hotkey's pool on a subnet."""
 TotalHotkeyAlpha: Map[Blake2[AccountId], Identity[NetUid], Alpha] = storage(default=0)
 """Alpha behind a hotkey on a subnet: the value of the pool."""
+TotalAlphaStaked: Map[Identity[NetUid], Alpha] = storage(default=0)
+"""Alpha behind all hotkeys of a subnet."""
 TotalHotkeyAlphaLastEpoch: Map[Blake2[AccountId], Identity[NetUid], Alpha] = storage(default=0)
 """The same at the latest epoch."""
 TotalIssuance: Value[Rao] = storage(default=0)

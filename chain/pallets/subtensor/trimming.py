@@ -10,6 +10,7 @@ from typing import Any
 from chain.pallets.subtensor.accounts import is_subnet
 from chain.pallets.subtensor.constants import MaxImmuneUidsPercentage
 from chain.pallets.subtensor.errors import Error
+from chain.pallets.subtensor.evm_keys import forget_evm_key, renumber_evm_key
 from chain.pallets.subtensor.neurons import get_indices, is_immune
 from chain.pallets.subtensor.storage_hyperparameters import MaxAllowedUids, MinAllowedUids
 from chain.pallets.subtensor.storage_network import SubnetworkN
@@ -104,6 +105,7 @@ def _remove(s: State, netuid: NetUid, uid: Uid) -> None:
             del s[item, netuid, hotkey]
         del s[IsNetworkMember, hotkey, netuid]
         del s[LastHotkeyEmissionOnNetuid, hotkey, netuid]
+    forget_evm_key(s, netuid, uid)
     del s[Keys, netuid, uid]
     del s[BlockAtRegistration, netuid, uid]
     for index in get_indices(s, netuid):
@@ -125,6 +127,7 @@ def _move_neurons(s: State, netuid: NetUid, kept: list[int]) -> None:
     for old, new in moved.items():
         _move(s, Keys, netuid, old, new)
         _move(s, BlockAtRegistration, netuid, old, new)
+        renumber_evm_key(s, netuid, Uid(old), Uid(new))
         for index in get_indices(s, netuid):
             rows: Any
             for rows in (Weights, Bonds):

@@ -6,6 +6,7 @@ Upstream: pallets/subtensor/src/subnets/{uids,registration}.rs
 from __future__ import annotations
 
 from chain.pallets.subtensor.errors import Error
+from chain.pallets.subtensor.evm_keys import forget_evm_key
 from chain.pallets.subtensor.neurons import get_indices, is_immune, set_last_update
 from chain.pallets.subtensor.storage_hyperparameters import (
     ImmuneOwnerUidsLimit,
@@ -95,6 +96,7 @@ def do_replace_neuron(s: State, netuid: NetUid, uid: Uid, hotkey: AccountId) -> 
     _seat(s, netuid, uid, hotkey)
     for served in (Axons, NeuronCertificates, Prometheus):
         del s[served, netuid, old]
+    forget_evm_key(s, netuid, uid)
     _clear_neuron(s, netuid, uid)
     for index in get_indices(s, netuid):
         set_last_update(s, index, uid, block_number(s))
