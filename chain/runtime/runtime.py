@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -49,8 +50,13 @@ def encode_event(event: Any) -> bytes:
     """Pallet index, event index, fields."""
     head = bytes((event.__pallet_index__, event.__scale_event__))
     made: Any = type(event)
-    out: bytes = codec(made).encode(event)
+    out: bytes = _event_codec(made).encode(event)
     return head + out
+
+
+@cache
+def _event_codec(made: Any) -> Codec[Any]:
+    return codec(made)
 
 
 def _no_event(data: bytes, at: int) -> tuple[Any, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ganglion.fixed import U64F64, U96F32, U128_MAX
+from ganglion.fixed import U64F64, U96F32, U128_MAX, clamp_u64
 
 Fx32: TypeAlias = int
 """Raw bits with 32 fractional bits: U96F32, or I96F32 where a value may be negative."""
@@ -33,9 +33,9 @@ def widen(bits: Fx32) -> Fx64:
 
 def ratio64(part: int, whole: int) -> Fx64:
     """part / whole of two u64, rounded down; 0 when `whole` is 0."""
-    return U64F64.safe_div(U64F64.from_int(part), U64F64.from_int(whole))
+    return (part << 64) // whole if whole else 0
 
 
 def scaled64(amount: int, factor: Fx64) -> int:
-    """`amount` times a 64-bit fraction, as a u64 rounded down."""
-    return U64F64.to_u64(U64F64.mul(U64F64.from_int(amount), factor))
+    """A u64 `amount` times a 64-bit fraction, as a u64 rounded down."""
+    return clamp_u64(amount * factor >> 64)

@@ -7,8 +7,9 @@ Upstream: pallets/swap/src/pallet/{impls,swap_step}.rs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from consensus.economics.balancer import (
     Pool,
@@ -83,14 +84,13 @@ def output(pool: Pool, side: Side, net: int) -> int:
     return alpha_for_tao(pool, net) if side is Side.BUY else tao_for_alpha(pool, net)
 
 
-def price_after(pool: Pool, side: Side, net: int) -> Fx64:
-    """Price once `net` has been traded in full."""
-    out = output(pool, side, net)
+def price_after(pool: Pool, side: Side, net: int, out: int) -> Fx64:
+    """Price once `net` has been traded in full for `out`."""
     if side is Side.BUY:
-        moved = replace(pool, tao=clamp_u64(pool.tao + net), alpha=clamp_u64(pool.alpha - out))
+        tao, alpha = pool.tao + net, pool.alpha - out
     else:
-        moved = replace(pool, alpha=clamp_u64(pool.alpha + net), tao=clamp_u64(pool.tao - out))
-    return moved.price()
+        tao, alpha = pool.tao - out, pool.alpha + net
+    return Pool(clamp_u64(tao), clamp_u64(alpha), pool.quote_weight).price()
 
 
 def input_to_reach(pool: Pool, side: Side, current: Fx64, target: Fx64) -> int:
@@ -100,6 +100,7 @@ def input_to_reach(pool: Pool, side: Side, current: Fx64, target: Fx64) -> int:
     return alpha_to_reach(pool.quote_weight, current, target, pool.alpha)
 
 
+@lru_cache(maxsize=64)  # a call looks at its trade before it makes it
 def trade(pool: Pool, side: Side, amount: int, limit: Fx64, fee_rate: int = 0) -> Trade | Refusal:
     """Trade `amount` (fee included) until it is used up or the price reaches `limit`.
 
@@ -117,14 +118,12 @@ def trade(pool: Pool, side: Side, amount: int, limit: Fx64, fee_rate: int = 0) -
     if not (current < limit if side is Side.BUY else current > limit):
         return Refusal.PriceLimitExceeded
 
-    target = price_after(pool, side, net)
-    if target <= limit if side is Side.BUY else target >= limit:
-        paid_in = net
-    else:
+    paid_in, paid_out = net, output(pool, side, net)
+    target = price_after(pool, side, paid_in, paid_out)
+    if not (target <= limit if side is Side.BUY else target >= limit):
         paid_in = input_to_reach(pool, side, current, limit)
         fee = fee_on_top(fee_rate, paid_in)
-
-    paid_out = output(pool, side, paid_in)
+        paid_out = output(pool, side, paid_in)
     if paid_in == 0:
         return Trade(0, paid_out, fee, 0)
     if paid_out == 0:

@@ -6,7 +6,7 @@ Upstream: pallets/subtensor/src/staking/stake_utils.rs
 from __future__ import annotations
 
 from chain.pallets import swap
-from chain.pallets.subtensor.accounts import get_netuids
+from chain.pallets.subtensor.accounts import is_subnet
 from chain.pallets.subtensor.price import get_tao_weight
 from chain.pallets.subtensor.storage_delegation import (
     ChildKeys,
@@ -16,7 +16,7 @@ from chain.pallets.subtensor.storage_delegation import (
     ParentKeys,
 )
 from chain.pallets.subtensor.storage_stake import TotalHotkeyAlpha
-from chain.runtime.state import State
+from chain.runtime.state import State, iter_items
 from consensus.economics import children
 from consensus.economics.children import Stake
 from ganglion.fixed import U64F64
@@ -26,9 +26,8 @@ from ganglion.units import ROOT_NETUID, AccountId, Alpha, NetUid, Rao
 def get_total_stake_for_hotkey(s: State, hotkey: AccountId) -> Rao:
     """All stake behind a hotkey in TAO, at the prices of the moment."""
     total = 0
-    for netuid in get_netuids(s):
-        alpha = s[TotalHotkeyAlpha, hotkey, netuid]
-        if alpha:
+    for netuid, alpha in iter_items(s, TotalHotkeyAlpha, hotkey):
+        if is_subnet(s, netuid):
             worth = U64F64.mul(U64F64.from_int(alpha), swap.get_price(s, netuid))
             total = U64F64.add(total, worth)
     return Rao(U64F64.to_u64(total))
