@@ -89,6 +89,9 @@ class ChainLink:
         uid = await self.client.uid_of(self.netuid, self.hotkey.address)
         if uid is not None:
             return uid
+        if not await self.client.query("SubtensorModule", "NetworksAdded", self.netuid):
+            raise ChainProblem(f"there is no subnet {self.netuid} on this chain: `ganglion subnet "
+                               "list` shows those that there are")  # fmt: skip
         burn = Balance(await self.client.query("SubtensorModule", "Burn", self.netuid))
         funds = await self.client.balance(coldkey.address)
         if funds.as_rao() <= burn.as_rao():

@@ -7,6 +7,7 @@ before this server started is refused, so that a restart forgets no replay.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -119,10 +120,16 @@ class Server:
         self.host, self.port = host, port
 
     async def start(self) -> None:
-        """Listen; OSError if the port is taken."""
+        """Listen; OSError, with a way out, if that is not possible."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as e:
+            await self._runner.cleanup()
+            way = "stop what listens there, or choose another port"
+            reason = "it is in use" if e.errno == errno.EADDRINUSE else e.strerror
+            raise OSError(f"cannot listen on {self.host} port {self.port}: {reason}; {way}") from e
         sockets = site._server.sockets if isinstance(site._server, asyncio.Server) else ()
         self.port = sockets[0].getsockname()[1] if sockets else self.port
 

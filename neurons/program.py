@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,34 @@ def common_options(program: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--model", default="tiny", help="a model's name or folder")
     parser.add_argument("--log", default="info", choices=("error", "warning", "info", "debug"))
     return parser
+
+
+def port_number(text: str) -> int:
+    """A --port; 0 picks a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 0 (any free one) to 65535")
+    return int(text)
+
+
+def ip(text: str) -> str:
+    """An address to publish: the chain stores numbers, not names."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no IP address, and the chain stores no host names: give 203.0.113.7, say"
+        ) from None
+
+
+def share(text: str) -> float:
+    """A part of a whole, from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share: give a number from 0 to 1")
+    return value
 
 
 def hotkey_of(options: argparse.Namespace) -> Keypair:
@@ -88,7 +117,7 @@ def tell_errors(work: Callable[[], int]) -> int:
     try:
         return work()
     except (GanglionError, EngineError, OSError) as e:
-        print(f"error: {e}", file=sys.stderr)  # noqa: T201
+        print("error:", " ".join(str(e).split()), file=sys.stderr)  # noqa: T201
         return 1
 
 

@@ -64,9 +64,11 @@ def load_embedder(kind: str, name: str) -> Embedder:
         loaded = load(kind, name)
         return MeanEmbedder(loaded.model, loaded.tokenizer)
     try:
-        from neurons.engine.sentence import SentenceEmbedder, find_sentence_model
+        from neurons.engine.sentence import MINILM, SentenceEmbedder, find_sentence_model
     except ImportError as e:
         raise EngineError(f"the hf engine needs {e.name}: pip install 'ganglion[miner]'") from e
+    if resolve(name)[0] == TINY_NAME:  # the default of --model; it is no sentence model
+        name = MINILM
     return SentenceEmbedder(find_sentence_model(name), name.rpartition("/")[2])
 
 

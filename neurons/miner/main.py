@@ -60,9 +60,12 @@ def build_services(options: argparse.Namespace, identity: Identity) -> Services:
 def parser() -> argparse.ArgumentParser:
     """The command line of a miner."""
     made = program.common_options("neuron-miner", "Serve a model on a subnet.")
-    made.add_argument("--host", default="0.0.0.0", help="the address to listen on")
-    made.add_argument("--port", type=int, default=8091)
-    made.add_argument("--external-host", help="the address to publish; default: --host")
+    made.add_argument("--host", type=program.ip, default="0.0.0.0", help="address to listen on")
+    made.add_argument("--port", type=program.port_number, default=8091)
+    made.add_argument(
+        "--external-host", type=program.ip, metavar="IP",
+        help="the address to publish; default: --host, where 0.0.0.0 means this machine",
+    )  # fmt: skip
     made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
     made.add_argument("--width", type=int, default=32, help="answers that run at once")
     made.add_argument("--price", type=int, default=1, help="asked rao per million tokens")
@@ -108,9 +111,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
                 f"{hotkey.address} is not registered on subnet {options.netuid}: register it, or "
                 "leave out --no-register"
             )
-        uid = 0 if options.no_register else await chain.register(program.coldkey_of(options))
         standings = Standings(chain)
-        await standings.refresh()
         services.start()
         stack.callback(services.stop)
         seals = KeyRing(hotkey, chain.genesis, options.netuid, time.time)
@@ -119,6 +120,9 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         server = Server(app.app, options.host, options.port)
         await server.start()
         stack.push_async_callback(server.stop)
+        # Nothing is paid for before everything else that can fail has been tried.
+        uid = 0 if options.no_register else await chain.register(program.coldkey_of(options))
+        await standings.refresh()
         await chain.publish(options.external_host or options.host, server.port)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)

@@ -46,11 +46,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--timeout", type=float, default=30.0, help="seconds a miner may take")
     made.add_argument("--sample", type=int, default=256, help="most miners checked in one round")
     made.add_argument("--state", type=Path, help="file that keeps the scores over restarts")
-    made.add_argument("--speed", type=float, default=0.25, help="share of the reward for speed")
+    made.add_argument(
+        "--speed", type=program.share, default=0.25, help="share of the reward for speed"
+    )
     made.add_argument("--exponent", type=int, default=2, help="weights grow with this power")
     made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
     made.add_argument("--status-host", default="0.0.0.0")
-    made.add_argument("--status-port", type=int, help="where miners read their scores")
+    made.add_argument(
+        "--status-port", type=program.port_number, help="where miners read their scores"
+    )
     return made
 
 

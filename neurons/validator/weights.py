@@ -24,6 +24,7 @@ log = logging.getLogger("validator")
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 1.0
+PERMIT = "stake on this hotkey earns a permit at the next epoch: ganglion tx stake add"
 
 
 class WeightWriter:
@@ -77,7 +78,8 @@ class WeightWriter:
             try:
                 await self._do(action, clock)
             except (TransactionFailed, TransactionRejected) as e:
-                self._complain(f"the chain refuses {describe(action)}: {e}")
+                way = f"; {PERMIT}" if "NeuronNoValidatorPermit" in str(e) else ""
+                self._complain(f"the chain refuses {describe(action)}: {e}{way}")
                 return
             except GanglionError as e:
                 self._complain(f"{describe(action)} did not get through ({attempt}): {e}")

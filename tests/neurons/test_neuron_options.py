@@ -1,0 +1,73 @@
+"""What somebody who starts a neuron gets wrong: one sentence, before anything is paid."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from aiohttp import web
+
+from neurons import program
+from neurons.engine.base import EngineError
+from neurons.http import Server
+from neurons.miner.main import main as mine
+from neurons.miner.main import parser as miner_parser
+from neurons.validator.main import parser as validator_parser
+
+NOWHERE = ["--netuid", "2", "--network", "ws://127.0.0.1:1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--port", "80930"], "is no port"),
+        (["--port", "http"], "is no port"),
+        (["--external-host", "my.host"], "stores no host names"),
+        (["--engine", "vllm"], "invalid choice"),
+    ],
+)
+def test_a_miners_options(options, words, capsys):
+    with pytest.raises(SystemExit):
+        miner_parser().parse_args(["--netuid", "2", *options])
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("speed", ["7", "-0.1", "nan", "fast"])
+def test_a_validators_share_of_speed(speed, capsys):
+    with pytest.raises(SystemExit):
+        validator_parser().parse_args(["--netuid", "2", f"--speed={speed}"])
+    assert "from 0 to 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--uri", "//Bob"], "is the node running?"),
+        (["--wallet", "nobody", "--wallet-path", "/nowhere"], "check the wallet's name"),
+        (["--uri", "Bob"], "words"),
+        (["--uri", "//Bob", "--network", "127.0.0.1:1"], "write ws://HOST:PORT"),
+    ],
+)
+def test_a_miner_that_cannot_begin_says_why(options, words, capsys):
+    assert mine([*NOWHERE, *options]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("error: ")
+    assert words in said[-1]
+    assert not any("Traceback" in line for line in said)
+
+
+def test_an_error_of_many_lines_is_one(capsys):
+    def work() -> int:
+        raise EngineError("a first line\nand a second")
+
+    assert program.tell_errors(work) == 1
+    assert capsys.readouterr().err == "error: a first line and a second\n"
+
+
+async def test_a_port_in_use_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port}: it is in use; stop what listens there"):
+            await Server(web.Application(), "127.0.0.1", port).start()
