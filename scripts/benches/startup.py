@@ -66,7 +66,7 @@ def measure(command: list[str], port: int, alive: str, number: str) -> tuple[flo
             block = until(lambda: height(port, number) >= 1)
             return first - start, block - start, resident_mb(child.pid)
         finally:
-            child.kill()
+            child.terminate()  # a network stops its members on the way out
             child.wait()
 
 
@@ -81,6 +81,13 @@ def ours() -> tuple[float, float, float]:
     port = free_port()
     command = [sys.executable, "-m", "chain", "--dev", "--tmp", "--rpc-port", str(port)]
     command += ["--sealing", "250"]
+    return measure(command, port, "system_health", "chain_getHeader")
+
+
+def localnet() -> tuple[float, float, float]:
+    """A whole local network, from the command to its chain's first block."""
+    port = free_port()
+    command = [sys.executable, "-m", "ganglion.cli", "localnet", "up", "--rpc-port", str(port)]
     return measure(command, port, "system_health", "chain_getHeader")
 
 
@@ -106,6 +113,7 @@ def rows(quick: bool) -> list[Row]:
     """Medians of several starts."""
     times = 3 if quick else 9
     out = [_row("dev node", [ours() for _ in range(times)], 1.0, 1.5, 150.0)]
+    out.append(_row("localnet up", [localnet() for _ in range(times)], None, 3.0, None))
     binary = anvil_binary()
     if binary is not None:
         out.append(_row("Anvil (peer)", [anvil(binary) for _ in range(times)], None, None, None))
