@@ -25,15 +25,21 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("ganglion localnet", description="Run a network here.")
     commands = made.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start a chain, two subnets, miners and validators")
-    up.add_argument("--validators", type=int, default=2, metavar="N")
-    up.add_argument("--miners", type=int, default=4, metavar="N")
+    up.add_argument("--validators", type=int, default=2, metavar="N", help="default: 2")
+    up.add_argument("--miners", type=int, default=4, metavar="N", help="default: 4")
     up.add_argument("--epochs", type=int, metavar="N", help="with --exit: stop after N epochs")
     up.add_argument("--exit", action="store_true", help="stop when the epochs are over")
     up.add_argument("--json", action="store_true", help="print one JSON line at the end")
     up.add_argument("--no-fault", action="store_true", help="plant no bad miner")
-    up.add_argument("--rpc-port", type=int, default=DEFAULT_PORT, metavar="PORT")
-    up.add_argument("--sealing", type=int, default=250, metavar="MS", help="between blocks")
-    up.add_argument("--tempo", type=int, default=20, metavar="BLOCKS", help="between epochs")
+    up.add_argument(
+        "--rpc-port", type=int, default=DEFAULT_PORT, metavar="PORT", help="default: 9944"
+    )
+    up.add_argument(
+        "--sealing", type=int, default=250, metavar="MS", help="between blocks; default: 250"
+    )
+    up.add_argument(
+        "--tempo", type=int, default=20, metavar="BLOCKS", help="between epochs; default: 20"
+    )
     up.add_argument("--base-path", type=Path, metavar="DIR", help="keep chain, keys and logs here")
     return made
 
@@ -134,4 +140,4 @@ def _print_final(observer: Observer, network: Network, options: Options) -> None
 
     from localnet.view import render
 
-    Console().print(render(observer, network.url, options.tempo))
+    Console().print(render(observer, network.url, options.tempo, over=True))

@@ -79,6 +79,7 @@ class Network:
         self.say(f"starting {len(self.plan.neurons)} neurons")
         waiting = [self._start_neuron(n) for n in self.plan.miners]
         await self._until_ready(waiting)
+        self.say(f"{len(waiting)} miners are ready, validators start")
         await self._until_ready([self._start_neuron(n) for n in self.plan.validators])
 
     async def _connect(self, node: Process) -> None:

@@ -10,9 +10,12 @@ from rich.text import Text
 
 from localnet.observer import Observer
 
+COLUMNS = ("uid", "role", "kind", "answers", "right", "incentive", "dividends", "set", "alpha")
+"""Answers and those found right; how often weights were set; emission in alpha."""
 
-def render(observer: Observer, url: str, tempo: int) -> Group:
-    """One frame."""
+
+def render(observer: Observer, url: str, tempo: int, *, over: bool = False) -> Group:
+    """One frame, 80 columns wide; `over` when it is the last."""
     report = observer.report()
     head = Text.assemble(
         ("ganglion localnet", "bold"),
@@ -24,7 +27,8 @@ def render(observer: Observer, url: str, tempo: int) -> Group:
     for subnet, watch in zip(report["subnets"], observer.watches, strict=True):
         since = max(report["blocks"] - watch.last_step, 0)
         parts.append(_table(subnet, since, tempo))
-    parts.append(Text("Ctrl-C stops the network", style="dim"))
+    if not over:
+        parts.append(Text("Ctrl-C stops the network", style="dim"))
     return Group(*parts)
 
 
@@ -32,11 +36,12 @@ def _table(subnet: dict[str, Any], since: int, tempo: int) -> Table:
     done = min(since, tempo)
     bar = "█" * (20 * done // max(tempo, 1))
     title = f"subnet {subnet['netuid']}  {subnet['task']}   next epoch {bar:░<20} {done}/{tempo}"
-    table = Table(title=title, title_justify="left", expand=False)
-    for name in ("uid", "role", "kind", "answers", "verified", "incentive", "dividends"):
-        table.add_column(name, justify="left" if name in ("role", "kind") else "right")
-    table.add_column("weights set", justify="right")
-    table.add_column("emission (alpha)", justify="right")
+    table = Table(
+        title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), header_style="bold"
+    )
+    for name in COLUMNS:
+        left = name in ("role", "kind")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for m in subnet["miners"]:
         style = None if m["kind"] == "honest" else "red"
         share = f"{m['incentive'] / 65535:.1%}"
@@ -50,4 +55,4 @@ def _table(subnet: dict[str, Any], since: int, tempo: int) -> Table:
 
 
 def _alpha(rao: int) -> str:
-    return f"{rao / 1e9:.3f}"
+    return f"{rao / 1e9:.2f}"

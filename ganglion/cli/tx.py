@@ -18,6 +18,7 @@ from ganglion.cli.common import (
     Root,
     Signer,
     Url,
+    account_of,
     address_of,
     ask,
     new_app,
@@ -93,7 +94,7 @@ def _facts(call: Call, signer: Keypair, receipt: Receipt) -> dict[str, Any]:
 
 @app.command()
 def transfer(
-    dest: Annotated[str, typer.Argument(help="Who gets it: an address, or //Bob.")],
+    dest: Annotated[str, typer.Argument(help="An address, a wallet, or //Bob.")],
     amount: Amount,
     signer: Signer = "",
     allow_death: Annotated[
@@ -106,7 +107,7 @@ def transfer(
     as_json: Json = False,
 ) -> None:
     """Send TAO: `tx transfer 5F... 1.25 --signer mine`."""
-    to, value = address_of(dest), Balance.tao(amount).as_rao()
+    to, value = account_of(dest, root), Balance.tao(amount).as_rao()
     name = "transfer_allow_death" if allow_death else "transfer_keep_alive"
     how = How(signer, url, root, finalized, dry_run, as_json)
     send(how, lambda r: r.call("Balances", name, dest=to, value=value))
