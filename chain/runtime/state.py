@@ -128,6 +128,8 @@ class _State(dict[Any, Any]):
         absent = self.absent
         gone = ref in absent
         old = dict.get(self, ref, MISSING)
+        if not gone and old == value and old is not MISSING:
+            return
         self.journal.append((ref, old, gone))
         dict.__setitem__(self, ref, value)
         item = ref[0] if type(ref) is tuple else ref

@@ -36,6 +36,9 @@ def distribution(
         stake = stakes.get(hotkey)
         if stake is None:
             continue
+        if not dividend:
+            root_parts[hotkey] = alpha_parts[hotkey] = 0
+            continue
         root = U96F32.mul(U96F32.from_int(stake.root), tao_weight)
         share = U96F32.safe_div(root, U96F32.add(U96F32.from_int(stake.alpha), root))
         root_parts[hotkey] = U96F32.mul(dividend, share)
@@ -46,7 +49,10 @@ def distribution(
 def _in_proportion(parts: Mapping[Key, Fx32], amount: int) -> dict[Key, Fx32]:
     total = U96F32.clamp(sum(parts.values()))
     gross = U96F32.from_int(amount)
-    return {key: U96F32.mul(gross, U96F32.safe_div(part, total)) for key, part in parts.items()}
+    return {
+        key: U96F32.mul(gross, U96F32.safe_div(part, total)) if part else 0
+        for key, part in parts.items()
+    }
 
 
 def after_take(take: Fx32, amount: Fx32) -> tuple[int, int]:

@@ -40,7 +40,8 @@ from chain.pallets.subtensor.storage_stake import (
     TotalHotkeyAlphaLastEpoch,
 )
 from chain.pallets.subtensor.types import RecycleOrBurnEnum
-from chain.runtime.state import State, clear_prefix
+from chain.runtime.state import State, iter_keys
+from chain.runtime.storage import Map
 from consensus.economics.children import Parent, Split, split_dividends
 from consensus.economics.dividends import after_take, distribution, withheld_part
 from consensus.economics.fixed import Fx32
@@ -118,6 +119,8 @@ def _get_dividends(s: State, netuid: NetUid, earned: Iterable[HotkeyEmission]) -
 
 def do_split(s: State, hotkey: AccountId, netuid: NetUid, dividends: int) -> Split[AccountId]:
     """Divide a hotkey's dividends among its parents and itself; recycle what is burned of them."""
+    if not s[ParentKeys, hotkey, netuid]:
+        return Split([(hotkey, dividends)], [])
     owner = s[Owner, hotkey]
     parents = [
         Parent(
@@ -178,10 +181,11 @@ def pay_miners(s: State, netuid: NetUid, incentives: Mapping[AccountId, int]) ->
 
 def _stake_reward(s: State, netuid: NetUid, hotkey: AccountId, amount: int) -> None:
     owner = s[Owner, hotkey]
-    amount -= settle(s, netuid, hotkey, owner, amount, amount)
-    destination = s[AutoStakeDestination, owner, netuid]
-    if not amount:
+    captured = settle(s, netuid, hotkey, owner, amount, amount)
+    if captured and captured == amount:
         return
+    amount -= captured
+    destination = s[AutoStakeDestination, owner, netuid]
     if destination is not None:
         s.emit(AutoStakeAdded(netuid, destination, hotkey, owner, Alpha(amount)))
     add_stake(s, destination or hotkey, owner, netuid, amount)
@@ -189,13 +193,25 @@ def _stake_reward(s: State, netuid: NetUid, hotkey: AccountId, amount: int) -> N
 
 def pay_validators(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
     """Stake validators' takes, then let the rest raise their pools, take included."""
-    clear_prefix(s, AlphaDividendsPerSubnet, netuid)
+    _forget_others(s, AlphaDividendsPerSubnet, netuid, dividends)
     for hotkey, amount in dividends.items():
         take, rest = after_take(get_take(s, hotkey), amount)
         _stake_take(s, netuid, hotkey, amount, take)
         grow_pool(s, hotkey, netuid, rest)
         s[AlphaDividendsPerSubnet, netuid, hotkey] = Alpha(rest)
         s[TotalHotkeyAlphaLastEpoch, hotkey, netuid] = s[TotalHotkeyAlpha, hotkey, netuid]
+
+
+def _forget_others(
+    s: State,
+    item: Map[NetUid, AccountId, Alpha],
+    netuid: NetUid,
+    dividends: ByHotkey,
+) -> None:
+    """Delete the last epoch's entries of those who have none in this one."""
+    for hotkey in iter_keys(s, item, netuid):
+        if hotkey not in dividends:
+            del s[item, netuid, hotkey]
 
 
 def _stake_take(s: State, netuid: NetUid, hotkey: AccountId, dividends: int, take: int) -> None:
@@ -207,7 +223,7 @@ def _stake_take(s: State, netuid: NetUid, hotkey: AccountId, dividends: int, tak
 
 def pay_root(s: State, netuid: NetUid, dividends: ByHotkey) -> None:
     """Stake validators' takes of root dividends, and let root stakers claim the rest."""
-    clear_prefix(s, RootAlphaDividendsPerSubnet, netuid)
+    _forget_others(s, RootAlphaDividendsPerSubnet, netuid, dividends)
     for hotkey, amount in dividends.items():
         take, rest = after_take(get_take(s, hotkey), amount)
         _stake_take(s, netuid, hotkey, amount, take)

@@ -39,8 +39,11 @@ def get_stake_pair(s: State, hotkey: AccountId, netuid: NetUid) -> Stake:
 
 
 def _inherited(s: State, hotkey: AccountId, netuid: NetUid, stake_netuid: NetUid) -> int:
+    own = s[TotalHotkeyAlpha, hotkey, stake_netuid]
+    if not (s[ChildKeys, hotkey, netuid] or s[ParentKeys, hotkey, netuid]):
+        return own
     return children.inherited(
-        s[TotalHotkeyAlpha, hotkey, stake_netuid],
+        own,
         (proportion for proportion, _ in s[ChildKeys, hotkey, netuid]),
         (
             (proportion, s[TotalHotkeyAlpha, parent, stake_netuid])

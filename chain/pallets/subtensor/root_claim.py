@@ -82,6 +82,8 @@ def add_root_dividend(s: State, hotkey: AccountId, netuid: NetUid, amount: int) 
         return
     rates = get_rates(s, hotkey)
     added = rules.rate_increment(amount, root_stake)
+    if not added and netuid in rates:
+        return
     rates[netuid] = I96F32(FORMAT.add(rates.get(netuid, 0), added))
     s[RootClaimable, hotkey] = tuple(sorted(rates.items()))
 

@@ -88,6 +88,8 @@ def add_stake(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, a
     """Give a coldkey alpha behind a hotkey."""
     if amount:
         add_staking_hotkey(s, coldkey, hotkey)
+    elif _is_settled(s, hotkey, coldkey, netuid):
+        return
     _change(s, hotkey, coldkey, netuid, _as_i64(amount))
 
 
@@ -99,6 +101,23 @@ def take_stake(
         return
     if get_stake(s, hotkey, coldkey, netuid) >= amount:
         _change(s, hotkey, coldkey, netuid, -_as_i64(amount))
+
+
+def _is_settled(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> bool:
+    """Whether a change by nothing writes nothing: no old format to move, no zero to drop."""
+    pool, position = (hotkey, netuid), (hotkey, coldkey, netuid)
+    return (
+        (Alpha_, *position) not in s
+        and (TotalHotkeyShares, *pool) not in s
+        and all(
+            s[entry] or entry not in s
+            for entry in (
+                (AlphaV2, *position),
+                (TotalHotkeySharesV2, *pool),
+                (TotalHotkeyAlpha, *pool),
+            )
+        )
+    )
 
 
 def grow_pool(s: State, hotkey: AccountId, netuid: NetUid, amount: int) -> None:
