@@ -87,9 +87,11 @@ class TransactionFailed(GanglionError):
 
     `pallet` and `name` are the chain's error, as in `Balances.InsufficientBalance`; both are
     empty for failures outside any pallet, such as `BadOrigin`, which is then in `name`.
+    `doc` is the chain's own text, `remedy` what usually helps.
     """
 
-    def __init__(self, pallet: str, name: str, doc: str = "") -> None:
-        self.pallet, self.name, self.doc = pallet, name, doc
+    def __init__(self, pallet: str, name: str, doc: str = "", remedy: str = "") -> None:
+        self.pallet, self.name, self.doc, self.remedy = pallet, name, doc, remedy
         where = f"{pallet}.{name}" if pallet else name
-        super().__init__(f"{where}: {doc}" if doc else where)
+        said = " ".join(part for part in (doc, remedy) if part)
+        super().__init__(f"{where}: {said}" if said else where)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganglion.errors import TransactionFailed
+from ganglion.remedies import remedy
 from ganglion.runtime import Event, ModuleError, Runtime
 from ganglion.scale import DecodeError
 
@@ -42,7 +43,8 @@ class Receipt:
         """This receipt, or TransactionFailed with the chain's reason."""
         found = self.error or next(iter(self.inner_errors), None)
         if found is not None:
-            raise TransactionFailed(found.pallet, found.name, found.doc)
+            helps = remedy(found.pallet, found.name)
+            raise TransactionFailed(found.pallet, found.name, found.doc, helps)
         return self
 
     def find(self, pallet: str, name: str) -> Event | None:

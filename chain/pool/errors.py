@@ -128,5 +128,6 @@ def no_tags() -> PoolError:
     return PoolError(
         NO_TAGS,
         "No tags provided",
-        "Transaction does not provide any tags, so the pool can't identify it",
+        "Transaction does not provide any tags, so the pool can't identify it. Sign it, or send "
+        "a call for which a pallet vouches unsigned.",
     )

@@ -11,6 +11,7 @@ from ganglion.cli.common import URL_DEFAULT, Json, Url, ask, show
 from ganglion.client import Client
 from ganglion.errors import UnknownName
 from ganglion.pool_errors import explain, explain_custom
+from ganglion.remedies import remedy
 from ganglion.runtime import ModuleError, Runtime
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -48,8 +49,13 @@ def explain_error(
     async def look(client: Client) -> Any:
         return _find(client.runtime, text)
 
+    helps = remedy("", text)
+    if helps:
+        show({"name": text, "remedy": helps}, as_json)
+        return
     found: ModuleError = ask(url, look)
-    show({"pallet": found.pallet, "name": found.name, "meaning": found.doc or "(no text)"}, as_json)
+    answer = {"pallet": found.pallet, "name": found.name, "meaning": found.doc or "(no text)"}
+    show(answer | {"remedy": remedy(found.pallet, found.name) or "(none known)"}, as_json)
 
 
 def _find(runtime: Runtime, text: str) -> ModuleError:
