@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target
 from ganglion.wire.fields import BadMessage
-from ganglion.wire.text import TextAnswer, TextRequest
+from ganglion.wire.text import Reported, TextAnswer, TextRequest
 from localnet import faults
 from neurons.engine.base import LanguageModel
 from neurons.engine.load import Loaded, load
@@ -64,6 +64,8 @@ class Bench:
         try:
             async for event in service.answer(order):
                 answer.take(*event)
+        except Reported:
+            raise  # a trial that breaks down shows nothing about the judge
         except BadMessage as e:
             return Verdict(Reason.FORMAT, str(e))
         return await self._examiner.judge(NOWHERE, request, body, answer)

@@ -78,8 +78,8 @@ class SmallCacheLlama(ExactLlama):
         query = super()._remember(cache, index, qkv, positions, where)
         page, slot = where
         for part in (cache.keys, cache.values):
-            kept = part[index][page, :, slot]
-            part[index][page, :, slot] = np.rint(float8(kept / 4096.0) * 4096.0)
+            kept = part[index][:, page, slot]
+            part[index][:, page, slot] = np.rint(float8(kept / 4096.0) * 4096.0)
         return query
 
 

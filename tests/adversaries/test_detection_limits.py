@@ -1,0 +1,44 @@
+"""How soon cheats are caught, in both service classes, and how rarely honest miners are refused."""
+
+import pytest
+
+from localnet.adversaries import bench, false_rejects
+from localnet.faults import KINDS
+
+TOKENS = 128
+UNDETECTABLE = {"fast": {"int8", "stalling"}, "exact": {"stalling"}}
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "fast"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_detectable_cheats_are_caught_within_128_tokens(kind: str, exact: bool) -> None:
+    if kind in UNDETECTABLE["exact" if exact else "fast"]:
+        pytest.skip("within the honest band at this size, or slow rather than wrong")
+    async with bench() as judge:
+        outcome = await judge.until_caught(kind, exact, TOKENS)
+    assert outcome.caught, outcome
+    assert outcome.tokens <= TOKENS
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "fast"])
+@pytest.mark.parametrize("kind", ["relay", "temperature", "seed"])
+async def test_sampler_fraud_is_caught_within_64_tokens(kind: str, exact: bool) -> None:
+    async with bench() as judge:
+        for seed in range(3):
+            outcome = await judge.until_caught(kind, exact, 64, seed)
+            assert outcome.caught, outcome
+
+
+async def test_honest_exact_miners_are_never_refused() -> None:
+    async with bench() as judge:
+        chunks, refused = await false_rejects(judge, judge.loaded.model, 32, 16)
+    assert chunks > 60
+    assert refused == 0
+
+
+@pytest.mark.slow
+async def test_honest_exact_miners_pass_two_thousand_chunks() -> None:
+    async with bench() as judge:
+        chunks, refused = await false_rejects(judge, judge.loaded.model, 800, 16, seed=3)
+    assert chunks >= 2000
+    assert refused == 0
