@@ -6,14 +6,15 @@ from localnet.adversaries import bench, false_rejects
 from localnet.faults import KINDS
 
 TOKENS = 128
-UNDETECTABLE = {"fast": {"int8", "stalling"}, "exact": {"stalling"}}
+HIDDEN = {("int8", False)}
+"""Within the honest band of bfloat16 at this size; the exact class does catch it."""
+
+CASES = [(kind, exact) for kind in KINDS if kind != "stalling" for exact in (True, False)
+         if (kind, exact) not in HIDDEN]  # fmt: skip
 
 
-@pytest.mark.parametrize("exact", [True, False], ids=["exact", "fast"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "exact"), CASES)
 async def test_detectable_cheats_are_caught_within_128_tokens(kind: str, exact: bool) -> None:
-    if kind in UNDETECTABLE["exact" if exact else "fast"]:
-        pytest.skip("within the honest band at this size, or slow rather than wrong")
     async with bench() as judge:
         outcome = await judge.until_caught(kind, exact, TOKENS)
     assert outcome.caught, outcome
