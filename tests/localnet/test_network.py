@@ -69,6 +69,15 @@ def test_every_validator_set_weights_and_earned(report: dict[str, Any]) -> None:
             assert validator["emission_rao"] > 0
 
 
+def test_the_same_folder_continues_the_same_network(tmp_path: Path) -> None:
+    sizes = ("--validators", "1", "--miners", "1", "--epochs", "1", "--exit", "--json")
+    runs = [up(*sizes, "--rpc-port", "0", "--base-path", str(tmp_path)) for _ in range(2)]
+    reports = [json.loads(done.stdout.strip().splitlines()[-1]) for done in runs]
+    assert [s["netuid"] for s in reports[1]["subnets"]] == [2]
+    assert reports[1]["blocks"] > reports[0]["blocks"]
+    assert reports[1]["subnets"][0]["miners"][0]["uid"] == 1
+
+
 def test_a_port_in_use_is_one_sentence() -> None:
     import socket
 
