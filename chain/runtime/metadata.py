@@ -16,6 +16,7 @@ from chain.runtime.types import (
     UncheckedExtrinsic,
 )
 from ganglion.scale import compact_encode, field_types
+from ganglion.units import AccountId
 
 MAGIC = b"meta"
 EXTRINSIC_VERSION = 4
@@ -50,6 +51,8 @@ class _Writer:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.registry = TypeRegistry()
+        # Substrate's first type, and so everybody's: clients of SDK 9 and 10 know it by number.
+        self.registry.of(AccountId)
         outer = {
             RuntimeCall: ("node_subtensor_runtime::RuntimeCall", self._calls_type),
             RuntimeEvent: ("node_subtensor_runtime::RuntimeEvent", self._events_type),

@@ -174,8 +174,9 @@ def run_client(client: ClientSpec, url: str, cells: str, node: Node | None, verb
                 process.stdin.flush()
             elif "cell" in message:
                 results[message["cell"]] = message
-                mark = "ok  " if message["ok"] else "FAIL"
-                print(f"  {mark} {message['cell']:20} {message['note'][:110]}", flush=True)
+                print(
+                    f"  {mark(message):4} {message['cell']:20} {message['note'][:110]}", flush=True
+                )
         process.wait()
     if verbose or process.returncode:
         print((cwd / "stderr.log").read_text()[-6000:], file=sys.stderr)
@@ -214,20 +215,30 @@ def main() -> int:
     return report(table, cells)
 
 
+def mark(result: dict | None) -> str:
+    """A cell's outcome in one word."""
+    if result is None:
+        return "missing"
+    return {True: "ok", False: "FAIL", None: "n/a"}[result["ok"]]
+
+
 def report(table: dict[str, dict], cells: list[str]) -> int:
-    """Print the matrix; a cell that its client's script lacks counts as missed."""
+    """Print the matrix.
+
+    A cell that its client's script lacks counts as missed; one that the client has no way to do
+    does not count, and its reason is printed.
+    """
     width = max(len(n) for n in table)
     print("\n" + " " * width + "  " + " ".join(f"{c[:9]:9}" for c in cells))
-    passed = 0
+    marks = {name: [mark(results.get(c)) for c in cells] for name, results in table.items()}
+    for name, row in marks.items():
+        print(f"{name:{width}}  " + " ".join(f"{m:9}" for m in row))
     for name, results in table.items():
-        marks = []
         for c in cells:
-            found = results.get(c)
-            ok = found is not None and found["ok"]
-            passed += ok
-            marks.append(f"{'ok' if ok else 'missing' if found is None else 'FAIL':9}")
-        print(f"{name:{width}}  " + " ".join(marks))
-    total = len(table) * len(cells)
+            if c in results and results[c]["ok"] is None:
+                print(f"n/a {name} {c}: {results[c]['note']}")
+    every = [m for row in marks.values() for m in row]
+    passed, total = every.count("ok"), len(every) - every.count("n/a")
     print(f"passed {passed} of {total}")
     return 0 if passed == total else 1
 

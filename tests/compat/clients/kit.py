@@ -1,7 +1,8 @@
 """What every client script shares: cells, their order, and the line that asks for a restart.
 
 Standard library only: it runs inside each client's own environment.
-Each cell prints one JSON line {"cell", "ok", "note"}.
+Each cell prints one JSON line {"cell", "ok", "note"}; `ok` is null where the client has no way to
+do the thing, and the note says why.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ NAMES = (
 )
 
 
+class NotApplicable(Exception):
+    """The client has no way to do this; the message says why."""
+
+
 def cell(function):
     """Register a function `cell(ctx)` under its own name."""
     assert function.__name__ in NAMES, function.__name__
@@ -52,6 +57,8 @@ def run(context, url):
         try:
             note = CELLS[name](context) or ""
             ok = True
+        except NotApplicable as e:
+            ok, note = None, e
         except BaseException as e:  # the matrix wants every outcome, whatever a client raises
             ok = False
             note = f"{type(e).__name__}: {e}"[:300]
