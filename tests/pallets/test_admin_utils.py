@@ -294,8 +294,16 @@ def test_a_subnet_must_exist(name):
         ("min_childkey_take_per_subnet", (11_797,), Error.InvalidValue),
     ],
 )
-def test_bounds(name, args, failure):
+def test_I151_bounds(name, args, failure):
     fails(subnet(), failure, OWNER, path(name), NET, *args)
+
+
+def test_I151_the_floor_of_the_burn_stays_under_its_ceiling():
+    s = subnet()
+    ok(s, ROOT, path("max_burn"), NET, 2 * 10**8)
+    fails(s, Error.ValueNotInBounds, ROOT, path("min_burn"), NET, 2 * 10**8)
+    ok(s, ROOT, path("min_burn"), NET, 2 * 10**8 - 1)
+    fails(s, Error.ValueNotInBounds, ROOT, path("max_burn"), NET, 2 * 10**8 - 1)
 
 
 def test_roots_bounds():
@@ -317,7 +325,7 @@ def test_roots_bounds():
         fails(s, Error.NotPermittedOnRootSubnet, ROOT, path(name), 0, *args)
 
 
-def test_liquid_alpha_must_be_on_for_its_values():
+def test_I151_liquid_alpha_must_be_on_for_its_values():
     s = subnet()
     s[hyper.LiquidAlphaOn, NET] = False
     fails(s, SubtensorError.LiquidAlphaDisabled, OWNER, path("alpha_values"), NET, 1638, 60_000)

@@ -110,7 +110,7 @@ def test_too_long_fields_do_not_decode():
             codec(Data).decode(codec(Data).encode(field))
 
 
-def test_only_registered_hotkeys_commit():
+def test_I157_only_registered_hotkeys_commit():
     s = registered(ALICE)
     path = "Commitments.set_commitment"
     fails(s, Error.AccountNotAllowedCommit, BOB, path, NETUID, info(raw(b"hi")))
@@ -122,7 +122,7 @@ def test_only_registered_hotkeys_commit():
     assert names(s) == ["Commitments.Commitment"]
 
 
-def test_at_most_three_fields():
+def test_I157_at_most_three_fields():
     s = registered(ALICE)
     many = info(*[raw(b"x")] * 4)
     path = "Commitments.set_commitment"
@@ -137,7 +137,7 @@ def test_at_most_three_fields():
     )
 
 
-def test_space_is_a_budget_of_the_epoch():
+def test_I157_space_is_a_budget_of_the_epoch():
     s = registered(ALICE)
     for _ in range(31):
         commit(s, ALICE, raw(b"small"))
@@ -162,7 +162,7 @@ needs_bls = pytest.mark.skipif(not timelock.available(), reason="needs the extra
 
 
 @needs_bls
-def test_a_clients_ciphertext_opens_when_quicknets_pulse_arrives():
+def test_I157_a_clients_ciphertext_opens_when_quicknets_pulse_arrives():
     case = next(c for c in VECTORS["cases"] if c["plain"] and c["round"] == 1000)
     s = registered(ALICE)
     commit(s, ALICE, TimelockEncrypted(bytes.fromhex(case["sealed"]), 1000), raw(b"plain"))
@@ -196,7 +196,7 @@ def test_a_commitment_of_timelocked_fields_alone_goes_when_opened():
 
 
 @needs_bls
-def test_ten_revealed_fields_are_kept():
+def test_I157_ten_revealed_fields_are_kept():
     s = registered(ALICE)
     s[Pulses, 5] = beacon.local_pulse(5)
     for n in range(12):

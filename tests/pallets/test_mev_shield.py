@@ -155,7 +155,7 @@ def test_a_withdrawn_key_leaves_gaps():
     assert s[NextKeyExpiresAt] is None
 
 
-def test_announcements_are_checked():
+def test_I160_announcements_are_checked():
     s = world()
     fails(s, Error.Unreachable, NONE, "MevShield.announce_next_key", key(1))
     slot(s, 1)
@@ -174,7 +174,7 @@ def test_the_inherent_announces_only_for_those_with_keys():
     assert len(announced.args[0]) == mev.KEY_LENGTH
 
 
-def test_a_ciphertext_names_its_block():
+def test_I160_a_ciphertext_names_its_block():
     s = world()
     sealed = mev.seal(PUBLIC, b"")
     assert not is_for_this_block(s, sealed)
@@ -300,9 +300,10 @@ def test_a_call_too_heavy_for_its_limit_is_dropped():
     assert s[CounterForPendingExtrinsics] == 0
 
 
-def test_a_stored_call_grows_old():
+def test_I160_a_stored_call_grows_old():
     s = world()
     ok(s, ALICE, "MevShield.store_encrypted", sealed_plain(99))
+    assert s[ExtrinsicLifetime] == 10
     s[ExtrinsicLifetime] = 3
     for block in (2, 3, 4):
         next_block(s, block)

@@ -74,7 +74,7 @@ def test_deposits_follow_the_number_of_proxies():
     assert (Proxies, ALICE) not in s
 
 
-def test_at_most_twenty():
+def test_I158_at_most_twenty():
     s = world()
     for n in range(20):
         ok(s, ALICE, "Proxy.add_proxy", address(bytes([n]) * 32), ProxyType.Any, 0)
@@ -117,7 +117,7 @@ def test_results_are_forgotten_with_the_block():
         (ProxyType.Registration, False),
     ],
 )
-def test_types_limit_what_runs(kind, allowed):
+def test_I158_types_limit_what_runs(kind, allowed):
     s = world()
     befriend(s, kind)
     ok(s, BOB, "Proxy.proxy", address(ALICE), None, pay(TAO))
@@ -127,7 +127,7 @@ def test_types_limit_what_runs(kind, allowed):
         assert executed(s) == FILTERED().value()
 
 
-def test_small_transfers_stay_small():
+def test_I158_small_transfers_stay_small():
     s = world()
     befriend(s, ProxyType.SmallTransfer)
     for amount, allowed in ((499_999_999, True), (500_000_000, False)):
@@ -176,7 +176,7 @@ def _admits_name(kind: ProxyType, name) -> bool:
     return name in proxy_types.ALLOWED.get(kind, proxy_types.NOTHING)
 
 
-def test_announced_calls_wait():
+def test_I158_announced_calls_wait():
     s = world()
     befriend(s, ProxyType.Any, delay=10)
     call = pay(TAO)
@@ -227,7 +227,7 @@ def test_pure_accounts():
     assert s[Account, ALICE].data.reserved == 0
 
 
-def test_real_pays_fee_needs_a_relationship_and_ends_with_it():
+def test_I158_real_pays_fee_needs_a_relationship_and_ends_with_it():
     s = world()
     fails(s, Error.NotProxy, ALICE, "Proxy.set_real_pays_fee", address(BOB), True)
     befriend(s, ProxyType.Any)

@@ -51,7 +51,7 @@ def s():
         (make("Utility.batch", [through(ALICE)]), BOB),
     ],
 )
-def test_consent_is_followed_two_deep(s, call, payer):
+def test_I158_consent_is_followed_two_deep(s, call, payer):
     assert fee_payer(s, call, BOB) == payer
 
 

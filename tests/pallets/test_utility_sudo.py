@@ -61,7 +61,7 @@ def test_batch_runs_all():
     assert names(s)[-2:] == ["Utility.ItemCompleted", "Utility.BatchCompleted"]
 
 
-def test_batch_stops_at_the_first_failure_and_succeeds():
+def test_I159_batch_stops_at_the_first_failure_and_succeeds():
     s = world()
     ok(s, ALICE, "Utility.batch", (pay(BOB, 1), pay(BOB, 10**15), pay(BOB, 1)))
     assert free_balance(s, BOB) == 1000 * TAO + 1
@@ -70,14 +70,14 @@ def test_batch_stops_at_the_first_failure_and_succeeds():
     assert event.error == TokenError(TokenErrorKind.FundsUnavailable).value()
 
 
-def test_batch_all_undoes_everything():
+def test_I159_batch_all_undoes_everything():
     s = world()
     failure = TokenError(TokenErrorKind.FundsUnavailable)
     fails(s, failure, ALICE, "Utility.batch_all", (pay(BOB, 1), pay(BOB, 10**15)))
     assert free_balance(s, BOB) == 1000 * TAO
 
 
-def test_force_batch_goes_on():
+def test_I159_force_batch_goes_on():
     s = world()
     ok(s, ALICE, "Utility.force_batch", (pay(BOB, 1), pay(BOB, 10**15), pay(BOB, 1)))
     assert free_balance(s, BOB) == 1000 * TAO + 2
@@ -91,7 +91,7 @@ def test_force_batch_goes_on():
 
 @pytest.mark.parametrize("outer", ["batch", "batch_all", "force_batch"])
 @pytest.mark.parametrize("inner", ["batch", "batch_all", "force_batch"])
-def test_a_batch_in_a_batch_is_refused(outer, inner):
+def test_I159_a_batch_in_a_batch_is_refused(outer, inner):
     s = world()
     nested = make(f"Utility.{inner}", ())
     fails(s, system.Error.CallFiltered, ALICE, f"Utility.{outer}", (nested,))
