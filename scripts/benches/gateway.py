@@ -21,6 +21,7 @@ from ganglion.wire.text import Sampling, TextRequest
 
 LIB = Path(__file__).resolve().parents[1] / "lib"
 LITELLM = compat.ClientSpec("litellm", "", ("litellm[proxy]",))
+LITELLM_KEY = "sk-bench-" + "0" * 32
 ASK = {"model": "ganglion/tiny", "messages": [{"role": "user", "content": "Hi"}],
        "max_tokens": 16, "stream": True, "seed": 1}  # fmt: skip
 
@@ -88,14 +89,17 @@ async def litellm(count: int) -> list[Row]:
     python = compat.prepare(LITELLM)
     with server("sse_upstream.py") as upstream:
         base = f"http://127.0.0.1:{upstream.port}/v1"
-        program = [str(Path(python).parent / "litellm"), "--model", "openai/m"]
+        settings = ["env", f"LITELLM_MASTER_KEY={LITELLM_KEY}", "OPENAI_API_KEY=x"]
+        program = [*settings, str(Path(python).parent / "litellm"), "--model", "openai/m"]
         proxy = NodeProcess(command=[*program, "--api_base", base, "--port"])
         proxy._command.append(str(proxy.port))
         with proxy:
             body = orjson.dumps(ASK | {"model": "openai/m"})
             url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
             plain, relayed = [], []
-            async with aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as http:
+            async with aiohttp.ClientSession(
+                headers={"Authorization": f"Bearer {LITELLM_KEY}"}
+            ) as http:
                 for _ in range(count + 20):
                     plain.append(await through(http, f"{base}/chat/completions", body))
                     relayed.append(await through(http, url, body))
