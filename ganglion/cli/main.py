@@ -28,7 +28,7 @@ MOUNTED = {
     "node": ("chain.cli", "run a node"),
     "localnet": ("localnet.cli", "run a whole network on this machine"),
     "lab": ("localnet.lab.cli", "measure and break networks on purpose"),
-    "models": ("subnets.cli", "the models that subnets serve and check"),
+    "models": ("neurons.models_cli", "the models that subnets serve and check"),
 }
 
 

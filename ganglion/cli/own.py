@@ -18,8 +18,13 @@ _ClickError: Any = _UsageError.__bases__[0]
 
 
 def run_own(name: str, argv: list[str]) -> int:
-    """Run `ganglion NAME ARGV`; the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run `ganglion NAME ARGV`, one of this package's; the exit code as `run_app` gives it."""
     app: typer.Typer = import_module(f"ganglion.cli.{name.replace('-', '_')}").app
+    return run_app(app, name, argv)
+
+
+def run_app(app: typer.Typer, name: str, argv: list[str]) -> int:
+    """Run a group of commands; the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
         code = app(args=argv, prog_name=f"ganglion {name}", standalone_mode=False)
     except typer.Exit as e:

@@ -63,11 +63,12 @@ class TextExaminer:
     ) -> None:
         self._caller, self._identity, self._loaded = caller, identity, loaded
         self._worker, self._tokens = worker, tokens
+        self.entry = loaded.entry
         self._sealed = SealedCaller(caller, identity.genesis, identity.netuid)
 
     async def examine(self, target: Target, rng: random.Random) -> Verdict:
         """Ask the miner one probe and judge what comes back."""
-        request = text_probe.draw_probe(rng, self._loaded.entry.name, self._tokens)
+        request = text_probe.draw_probe(rng, self.entry.name, self._tokens)
         try:
             if rng.random() < SEALED_SHARE and await self._takes_seals(target):
                 timed = await self._sealed.text(target, request)
@@ -116,7 +117,7 @@ class TextExaminer:
         except Failure as e:
             return Verdict(e.reason, e.detail, len(answer.tokens))
         assert answer.signed is not None
-        limits = self._loaded.entry.thresholds(answer.signed.receipt.exact)
+        limits = self.entry.thresholds(answer.signed.receipt.exact)
         if limits is None:
             detail = "the model is not calibrated for the fast class, so only exact miners count"
             return Verdict(Reason.RECEIPT, detail, len(answer.tokens))

@@ -27,6 +27,7 @@ from neurons.validator.book import Book
 from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
 from neurons.validator.rounds import Miner, run_round
 from neurons.validator.server import StatusApp
+from neurons.validator.thresholds import AgreedThresholds
 from neurons.validator.weights import WeightWriter
 from subnets.scoring import ONE, Policy, apply_round, compute_weights
 
@@ -67,6 +68,7 @@ class Validator:
         self.chain, self.examiner, self.book, self.policy = chain, examiner, book, policy
         self.writer = WeightWriter(chain, book)
         self.organic: OrganicChecks | None = None
+        self.thresholds: AgreedThresholds | None = None
         self._sample = sample
         self._random = random.Random(secrets.randbits(256))
 
@@ -82,6 +84,8 @@ class Validator:
     async def round(self) -> None:
         """Check the miners once, then set weights if it is time."""
         view = await self.chain.view()
+        if self.thresholds is not None:
+            await self.thresholds.refresh(view)
         miners = self.miners(view)
         self.book.keep_only({n.hotkey for n in view.graph.neurons})
         if not miners:
@@ -167,6 +171,8 @@ async def validate(options: argparse.Namespace) -> None:
         uid = await chain.register(program.coldkey_of(options))
         book = Book(options.state)
         validator = Validator(chain, examiner, book, policy, options.sample)
+        if isinstance(examiner, TextExaminer):
+            validator.thresholds = AgreedThresholds(chain, examiner)
         if options.organic is not None and isinstance(examiner, TextExaminer):
             validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
         if options.status_port is not None:
