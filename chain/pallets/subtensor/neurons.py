@@ -19,7 +19,7 @@ from chain.pallets.subtensor.storage_neurons import (
 from chain.pallets.subtensor.vectors import U64, padded, with_item
 from chain.pallets.system import block_number
 from chain.runtime.state import State, iter_items
-from ganglion.fixed import sat_sub
+from ganglion.fixed import U16_MAX, sat_sub
 from ganglion.units import AccountId, MechId, NetUid, NetUidStorageIndex, Uid
 
 MECHANISM_STRIDE = 4096
@@ -27,8 +27,11 @@ MECHANISM_STRIDE = 4096
 
 
 def storage_index(netuid: NetUid, mecid: int = 0) -> NetUidStorageIndex:
-    """The key of per-mechanism maps; mechanism 0 is the netuid itself."""
-    return NetUidStorageIndex(mecid * MECHANISM_STRIDE + netuid)
+    """The key of per-mechanism maps; mechanism 0 is the netuid itself.
+
+    What no subnet and mechanism can have ends at the largest key, as upstream.
+    """
+    return NetUidStorageIndex(min(mecid * MECHANISM_STRIDE + netuid, U16_MAX))
 
 
 def split_index(index: NetUidStorageIndex) -> tuple[NetUid, MechId]:
