@@ -9,7 +9,7 @@ Upstream: pallets/swap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from chain.pallets.subtensor.storage_network import NetworksAdded, SubnetMechanism
@@ -210,7 +210,7 @@ def _try_trade(
 ) -> Trade | Refusal:
     pool = get_pool(s, netuid)
     if not s[PalSwapInitialized, netuid]:
-        pool = replace(pool, quote_weight=HALF)
+        pool = pool._replace(quote_weight=HALF)
     rate = 0 if drop_fees else s[FeeRate, netuid]
     return rules.trade(pool, side, amount, rules.limit_price(limit), rate)
 

@@ -24,6 +24,8 @@ K = TypeVar("K")
 MISSING: Any = object()
 _INDEX_LIMIT = 1 << 14
 _FEW = 1_000
+_COMPARED = frozenset((int, bool, bytes, tuple))
+"""Types whose values are compared on writing: what is there already needs no write."""
 Mark = tuple[int, int, int]
 
 
@@ -128,7 +130,7 @@ class _State(dict[Any, Any]):
         absent = self.absent
         gone = ref in absent
         old = dict.get(self, ref, MISSING)
-        if not gone and old == value and old is not MISSING:
+        if type(value) in _COMPARED and not gone and type(old) is type(value) and old == value:
             return
         self.journal.append((ref, old, gone))
         dict.__setitem__(self, ref, value)

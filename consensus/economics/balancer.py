@@ -9,7 +9,7 @@ Upstream: pallets/swap/src/pallet/balancer.rs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from consensus.economics.fixed import Fx64, clamp_u128, ratio64, scaled64
 from consensus.economics.power import power
@@ -24,8 +24,7 @@ CURVE_BITS = 256
 LIMIT_BITS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(NamedTuple):
     """Reserves of a subnet's pool and the weight of its TAO side."""
 
     tao: int

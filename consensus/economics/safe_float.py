@@ -16,6 +16,7 @@ from ganglion.scale import i64, scale_type, u128
 MANTISSA_MAX = 10**21
 MANTISSA_FLOOR = 10**20
 """The smallest mantissa is one above this."""
+DIGITS = 21
 MAX_SHIFT = 22
 EXPONENT_MIN = -(1 << 63)
 EXPONENT_MAX = (1 << 63) - 1
@@ -47,12 +48,13 @@ def normalised(mantissa: int, exponent: int) -> SafeFloat | None:
         return ZERO
     if not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
         return None
-    while mantissa > MANTISSA_MAX:
-        mantissa //= 10
-        exponent += 1
-    while mantissa <= MANTISSA_FLOOR:
-        mantissa *= 10
-        exponent -= 1
+    if not MANTISSA_FLOOR < mantissa <= MANTISSA_MAX:
+        shift = len(str(mantissa)) - DIGITS
+        mantissa = mantissa // 10**shift if shift > 0 else mantissa * 10**-shift
+        exponent += shift
+        if mantissa == MANTISSA_FLOOR:
+            mantissa *= 10
+            exponent -= 1
     if not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
         return None
     return SafeFloat(mantissa, exponent)

@@ -11,15 +11,14 @@ Upstream: primitives/share-pool/src/lib.rs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from consensus.economics import safe_float as sf
 from consensus.economics.safe_float import ZERO, SafeFloat
 from ganglion.fixed import clamp_u64
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """A pool seen by one member: the pool's total and denominator, and the member's share."""
 
     total: int
@@ -61,7 +60,7 @@ def changed(pool: Membership, delta: int) -> Membership:
 
 def grown(pool: Membership, delta: int) -> Membership:
     """The pool after a gain or loss shared by all members."""
-    return replace(pool, total=clamp_u64(pool.total + delta))
+    return pool._replace(total=clamp_u64(pool.total + delta))
 
 
 def _share_of(pool: Membership, amount: int) -> SafeFloat:

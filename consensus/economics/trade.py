@@ -7,9 +7,9 @@ Upstream: pallets/swap/src/pallet/{impls,swap_step}.rs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 from consensus.economics.balancer import (
     Pool,
@@ -49,8 +49,7 @@ class Refusal(Enum):
     PriceLimitExceeded = "PriceLimitExceeded"
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+class Trade(NamedTuple):
     """What a trade moves: the pool gains `paid_in` and loses `paid_out`; `fee` comes on top."""
 
     paid_in: int

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -37,8 +35,8 @@ WIDE = limit_price(MAX_PRICE)
 
 def moved(pool: Pool, side: Side, done: Trade) -> Pool:
     if side is Side.BUY:
-        return replace(pool, tao=pool.tao + done.paid_in, alpha=pool.alpha - done.paid_out)
-    return replace(pool, tao=pool.tao - done.paid_out, alpha=pool.alpha + done.paid_in)
+        return pool._replace(tao=pool.tao + done.paid_in, alpha=pool.alpha - done.paid_out)
+    return pool._replace(tao=pool.tao - done.paid_out, alpha=pool.alpha + done.paid_in)
 
 
 @given(st.integers(0, 10**60), st.integers(1, 40))
