@@ -5,6 +5,7 @@ from __future__ import annotations
 from chain import extensions as ext
 from chain.apis_core import CORE_APIS
 from chain.apis_host import host_apis, version_type
+from chain.apis_pool import pool_api
 from chain.pallets import (
     admin_utils,
     alpha_assets,
@@ -92,7 +93,13 @@ def make_runtime() -> Runtime:
             DrandPriority(),
             ext.CheckMetadataHash(),
         ),
-        (*host_apis(lambda: made[0]), *CORE_APIS, *SUBTENSOR_APIS, proxy_filter_api),
+        (
+            *host_apis(lambda: made[0]),
+            pool_api(lambda: made[0]),
+            *CORE_APIS,
+            *SUBTENSOR_APIS,
+            proxy_filter_api,
+        ),
         call_filter=call_filter,
         guards=(guard,),
     )

@@ -59,7 +59,12 @@ CLIENTS = (
     ClientSpec("bittensor-10", "bittensor_10.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
     ClientSpec("btcli-9", "btcli_9.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
     ClientSpec("polkadot-js", "polkadot_js.mjs", ("@polkadot/api@16.5.6",), "node"),
-    ClientSpec("papi", "papi.mjs", ("polkadot-api@2.2.2",), "node"),
+    ClientSpec(
+        "papi",
+        "papi.mjs",
+        ("polkadot-api@2.2.2", "@polkadot-labs/hdkd@0.0.28", "@polkadot-labs/hdkd-helpers@0.0.30"),
+        "node",
+    ),
 )
 
 
