@@ -69,7 +69,7 @@ def _tuple(args: tuple[Any, ...], hints: Hints, depth: int) -> st.SearchStrategy
         return st.just(())
     if args[-1] is Ellipsis:
         inner = values_of(args[0], hints, depth)
-        return st.lists(inner, max_size=MOST_ITEMS).map(tuple)
+        return st.just(()) if inner.is_empty else st.lists(inner, max_size=MOST_ITEMS).map(tuple)
     return st.tuples(*(values_of(a, hints, depth) for a in args))
 
 
@@ -134,6 +134,8 @@ def _of_class(tp: Any, hints: Hints, depth: int) -> st.SearchStrategy[Any]:
         return st.sampled_from(list(tp))
     if isinstance(tp, type) and issubclass(tp, Enumeration) and not hasattr(tp, "variant_index"):
         kinds = list(tp.VARIANTS.values())
+        if not kinds:  # such a value cannot be
+            return st.nothing()
         return st.sampled_from(kinds).flatmap(lambda kind: _record(kind, hints, depth))
     target = alias_target(tp)
     if target is not None:

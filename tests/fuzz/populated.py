@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from strategies import calls_of
 
@@ -36,6 +38,12 @@ from ganglion.units import (
     Uid,
 )
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
+"""How often each property is tried; scripts/fuzz asks for more."""
+
+some = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False
+)
 RUNTIME = make_runtime()
 TAO = 10**9
 NAMES = ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie")
