@@ -134,9 +134,12 @@ class Engine:
     def simulate(
         self, work: Callable[[State], DispatchResult], block: Hash | None = None
     ) -> Simulation:
-        """Run `work` in the block that could follow `block` (default: the best)."""
-        parent = self._header(self.store.best()[0] if block is None else block)
+        """Run `work` in the block that could follow `block` (default: the best).
+
+        Raises UnknownBlock or StateDiscarded.
+        """
         state = self.state_at(block)
+        parent = self._header(self.store.best()[0] if block is None else block)
         now, duration = self.now_ms(), aura.SlotDuration.value
         slot = free_slot(state, now, duration)
         when = Slot(slot, time_in(slot, now, duration))
