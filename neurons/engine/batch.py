@@ -86,6 +86,17 @@ class Running:
             self.noise_at = block
         return None if self.noise is None else self.noise[position - block]
 
+    def take(self, token: int, context: int) -> Finish | None:
+        """Add a drawn token; the finish if it is the last that a model of `context` may add."""
+        job, position = self.job, self.position
+        self.outputs.append(token)
+        self.known.append(token)
+        if token in job.stops or job.ended(self.outputs):
+            return Finish.STOP
+        if position + 1 >= min(job.limit, context - len(job.prompt)):
+            return Finish.LENGTH
+        return None
+
 
 class Scheduler:
     """The batcher of one model. `budget` tokens go into a pass, `width` sequences run at once."""
@@ -107,13 +118,7 @@ class Scheduler:
 
     def submit(self, job: Job) -> None:
         """Queue a job. ValueError if it can never run here, Overloaded if the queue is full."""
-        total = len(job.prompt) + job.limit
-        if not job.prompt or len(job.prompt) >= self.context:
-            raise ValueError(f"a prompt has 1 to {self.context - 1} tokens, not {len(job.prompt)}")
-        if any(not 0 <= t < self.vocab for t in (*job.prompt, *job.resume)):
-            raise ValueError(f"a token id is outside the vocabulary of {self.vocab}")
-        if needed(len(job.prompt), min(total, self.context) - len(job.prompt)) > self.pool.size:
-            raise ValueError("the cache of this miner is too small for so long an answer")
+        check_job(job, self.vocab, self.context, self.pool.size)
         if len(self._waiting) >= self.queue:
             raise Overloaded(f"{len(self._waiting)} requests are waiting already")
         self._waiting.append(job)
@@ -175,21 +180,25 @@ class Scheduler:
 
     def _take(self, sequence: Running, output: Output, token: int) -> Token:
         """Add a drawn token to its sequence; the sequence leaves if it was the last."""
-        job, position = sequence.job, sequence.position
-        sequence.outputs.append(token)
-        sequence.known.append(token)
-        finish = None
-        if token in job.stops or job.ended(sequence.outputs):
-            finish = Finish.STOP
-        elif position + 1 >= min(job.limit, self.context - len(job.prompt)):
-            finish = Finish.LENGTH
+        finish = sequence.take(token, self.context)
         if finish is not None:
             self._leave(sequence)
-        return Token(job.key, token, output.states[0], finish)
+        return Token(sequence.job.key, token, output.states[0], finish)
 
     def _leave(self, sequence: Running) -> None:
         del self._running[sequence.job.key]
         self.pool.give_back(sequence.pages, sequence.known[: sequence.fed])
+
+
+def check_job(job: Job, vocab: int, context: int, pages: int) -> None:
+    """ValueError if a model of this size with a cache of so many pages can never run the job."""
+    total = len(job.prompt) + job.limit
+    if not job.prompt or len(job.prompt) >= context:
+        raise ValueError(f"a prompt has 1 to {context - 1} tokens, not {len(job.prompt)}")
+    if any(not 0 <= t < vocab for t in (*job.prompt, *job.resume)):
+        raise ValueError(f"a token id is outside the vocabulary of {vocab}")
+    if needed(len(job.prompt), min(total, context) - len(job.prompt)) > pages:
+        raise ValueError("the cache of this miner is too small for so long an answer")
 
 
 def run_alone(model: LanguageModel, job: Job) -> tuple[list[int], Patterns, Finish]:

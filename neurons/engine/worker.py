@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from neurons.engine.base import EngineError, LanguageModel, Output, prefill
 from neurons.engine.batch import Job, Overloaded, Scheduler, Token
@@ -20,6 +21,31 @@ log = logging.getLogger(__name__)
 
 Command = Callable[[], None]
 _STOP = None
+
+
+class TextEngine(Protocol):
+    """What a text service needs of whoever makes its tokens; a worker of whatever kind."""
+
+    model: LanguageModel
+    pool: PagePool
+    tokens_made: int
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Jobs running and waiting."""
+        ...
+
+    def start(self) -> None:
+        """Be ready for jobs."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more jobs; open ones end with EngineError."""
+        ...
+
+    def generate(self, job: Job) -> AsyncIterator[Token]:
+        """The tokens of a job as they come."""
+        ...
 
 
 @dataclass(slots=True)

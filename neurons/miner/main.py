@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +16,10 @@ from ganglion.errors import GanglionError
 from ganglion.wire.sealed import KeyRing
 from neurons import program
 from neurons.chainlink import ChainLink, ChainProblem
+from neurons.engine.drafts import DIALECTS, Backend, ServerDrafter
 from neurons.engine.load import load, load_embedder
-from neurons.engine.worker import Worker
+from neurons.engine.remote import RemoteWorker
+from neurons.engine.worker import TextEngine, Worker
 from neurons.http import Gate, Server
 from neurons.identity import Identity
 from neurons.miner.embedding import EmbedService
@@ -39,9 +42,13 @@ class Services:
         if self.text is not None:
             self.text.worker.start()
 
-    def stop(self) -> None:
-        """End the engine's thread."""
-        if self.text is not None:
+    async def stop(self) -> None:
+        """End the engine's thread, and let go of a server that drafts."""
+        if self.text is None:
+            return
+        if isinstance(self.text.worker, RemoteWorker):
+            await self.text.worker.close()
+        else:
             self.text.worker.stop()
 
 
@@ -53,7 +60,12 @@ def build_services(options: argparse.Namespace, identity: Identity) -> Services:
     if options.task == "embedding":
         return Services(embed=EmbedService(load_embedder(options.engine, options.model), identity))
     loaded = load(options.engine, options.model)
-    worker = Worker(loaded.model, options.pages, options.width)
+    worker: TextEngine = Worker(loaded.model, options.pages, options.width)
+    if options.backend:
+        name = options.backend_model or loaded.model.card.name
+        key = os.environ.get("BACKEND_API_KEY", "")
+        drafter = ServerDrafter(Backend(options.backend, name, options.backend_dialect, key))
+        worker = RemoteWorker(loaded.model, drafter, options.pages, options.width)
     return Services(text=TextService(worker, loaded.tokenizer, identity))
 
 
@@ -69,6 +81,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
     made.add_argument("--width", type=int, default=32, help="answers that run at once")
     made.add_argument("--price", type=int, default=1, help="asked rao per million tokens")
+    made.add_argument(
+        "--backend", metavar="URL",
+        help="a server with the same weights (vLLM, SGLang, llama.cpp) that drafts tokens; "
+        "--engine checks them. Its key, if any, is read from BACKEND_API_KEY",
+    )  # fmt: skip
+    made.add_argument("--backend-model", metavar="NAME", help="the model's name there")
+    made.add_argument("--backend-dialect", choices=DIALECTS, default="openai")
     made.add_argument(
         "--no-register", action="store_true", help="fail instead of paying for a registration"
     )
@@ -113,7 +132,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
             )
         standings = Standings(chain)
         services.start()
-        stack.callback(services.stop)
+        stack.push_async_callback(services.stop)
         seals = KeyRing(hotkey, chain.genesis, options.netuid, time.time)
         app = MinerApp(Gate(hotkey.address), standings, services.text, services.embed, seals)
         app.price = options.price

@@ -18,7 +18,7 @@ from ganglion.wire.text import TextRequest, done_event, error_event, tokens_even
 from neurons.engine.base import EngineError, Patterns, Tokenizer
 from neurons.engine.batch import Job, Overloaded, Token
 from neurons.engine.text import TextStream
-from neurons.engine.worker import Worker
+from neurons.engine.worker import TextEngine
 from neurons.identity import Identity
 from subnets.proofs import toploc
 from subnets.textgen.judge import stopped_by_text
@@ -59,7 +59,7 @@ class Order:
 class TextService:
     """One model offered by one identity. Subclass or wrap nothing: hand it another worker."""
 
-    def __init__(self, worker: Worker, tokenizer: Tokenizer, identity: Identity) -> None:
+    def __init__(self, worker: TextEngine, tokenizer: Tokenizer, identity: Identity) -> None:
         self.worker, self.tokenizer, self.identity = worker, tokenizer, identity
         self.card = worker.model.card
         self.answers = 0
