@@ -38,3 +38,17 @@ def test_every_test_gets_a_fresh_chain(tmp_path: Path, flags: list[str], words: 
     )
     assert done.returncode == 0, done.stdout
     assert words in done.stdout
+
+
+def test_the_suite_of_the_documentation_passes(tmp_path: Path):
+    text = (Path(__file__).parents[2] / "docs/testing-subnets.md").read_text()
+    (tmp_path / "test_my_subnet.py").write_text(text.split("```python\n")[1].split("```")[0])
+    command = [sys.executable, "-m", "pytest", "-p", "chain.dev.pytest_plugin", "--ganglion"]
+    done = subprocess.run(
+        [*command, "-o", "addopts=", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
+    assert "2 passed" in done.stdout, done.stdout
