@@ -6,12 +6,10 @@ RPC submits and what the extrinsic's hash is taken over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chain.runtime.call import RuntimeCall
 from chain.runtime.types import MultiAddress, MultiSignature
 from ganglion.hashing import blake2_256
-from ganglion.scale import Codec, DecodeError, codec, compact_encode, compact_read
+from ganglion.scale import Codec, DecodeError, codec, compact_encode, compact_read, slotted
 
 SIGNED_V4 = 0x84
 BARE = (0x04, 0x05)
@@ -21,7 +19,7 @@ _SIGNATURE: Codec[MultiSignature] = codec(MultiSignature)
 _CALL: Codec[RuntimeCall] = codec(RuntimeCall)
 
 
-@dataclass(frozen=True, slots=True)
+@slotted
 class Signature:
     """The signed part: who, how, and the extensions' explicit bytes (`extra`)."""
 
@@ -34,7 +32,7 @@ class Signature:
     extra: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@slotted
 class Extrinsic:
     """A decoded extrinsic. `signature` is None for a bare one; `length` counts every byte."""
 

@@ -49,6 +49,7 @@ from ganglion.scale_base import DecodeError as DecodeError
 from ganglion.scale_base import compact_encode as compact_encode
 from ganglion.scale_base import compact_read as compact_read
 from ganglion.scale_base import record as record
+from ganglion.scale_base import slotted as slotted
 from ganglion.scale_composite import (
     array_codec,
     enumeration_codec,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from chain.runtime.call import Weight
-from ganglion.scale import Compact, Fixed, scale_type, u8, u32, u64, u128
+from ganglion.scale import Compact, Fixed, scale_type, slotted, u8, u32, u64, u128
 from ganglion.units import Hash, Rao
 
 IS_NEW_LOGIC = 1 << 127
@@ -14,7 +14,7 @@ IS_NEW_LOGIC = 1 << 127
 
 
 @scale_type("pallet_balances::types::AccountData")
-@dataclass(frozen=True, slots=True)
+@slotted
 class AccountData:
     """Balances of an account in rao; `frozen` overlaps with free and reserved."""
 
@@ -25,7 +25,7 @@ class AccountData:
 
 
 @scale_type("frame_system::AccountInfo")
-@dataclass(frozen=True, slots=True)
+@slotted
 class AccountInfo:
     """Nonce, reference counts and balances."""
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from ganglion.scale import MAX_DEPTH, Codec, Compact, DecodeError, alias_codec, scale_type, u64
+from ganglion.scale import (
+    MAX_DEPTH,
+    Codec,
+    Compact,
+    DecodeError,
+    alias_codec,
+    scale_type,
+    slotted,
+    u64,
+)
 
 READ_WEIGHT = 25_000_000
 """Reference time of one storage read (RocksDbWeight), in picoseconds."""
@@ -16,7 +25,7 @@ WRITE_WEIGHT = 100_000_000
 
 
 @scale_type("node_subtensor_runtime::RuntimeCall")
-@dataclass(frozen=True, slots=True)
+@slotted
 class RuntimeCall:
     """A pallet's call and its decoded arguments, in the order of its parameters."""
 
@@ -93,7 +102,7 @@ alias_codec(RuntimeCall, Codec("RuntimeCall", CALLS.encode, CALLS.read))
 
 
 @scale_type("sp_weights::weight_v2::Weight")
-@dataclass(frozen=True, slots=True)
+@slotted
 class Weight:
     """Reference time in picoseconds and proof size in bytes."""
 
@@ -121,7 +130,7 @@ class Pays(IntEnum):
     No = 1
 
 
-@dataclass(frozen=True, slots=True)
+@slotted
 class DispatchInfo:
     """What a call declares before it runs."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from chain.runtime.call import Pays, PostInfo, RuntimeCall
 from chain.runtime.errors import CallError
 from chain.runtime.origin import Origin
 from chain.runtime.runtime import CALLS
 from chain.runtime.state import State
+from ganglion.scale import slotted
 
 
-@dataclass(frozen=True, slots=True)
+@slotted
 class DispatchResult:
     """How a dispatch ended: `error` is None or what the call raised; `weight` it used."""
 

@@ -1,9 +1,9 @@
 """The state a pallet sees: a dict from `(declaration, *keys)` to decoded, frozen values.
 
 A hit is a plain dict lookup. A miss asks the parent state, or decodes once from the backend.
-Writes go into an undo journal, so that a dispatch that fails leaves nothing behind, and into
-`dirty`, which becomes raw changes once per block. Presence is tracked apart from values: a
-cached default is not an entry, and upstream's state root depends on the difference.
+Writes go into an undo journal, so that a dispatch that fails leaves nothing behind, and what the
+journal names becomes raw changes once per block. Presence is tracked apart from values: a cached
+default is not an entry, and upstream's state root depends on the difference.
 
 States stack: `s.child()` reads through and keeps its writes to itself until `absorb`.
 """
@@ -82,7 +82,6 @@ class _State(dict[Any, Any]):
         "absent",
         "block",
         "backend",
-        "dirty",
         "events",
         "index",
         "journal",
@@ -97,7 +96,6 @@ class _State(dict[Any, Any]):
         self.parent = parent
         self.journal: list[tuple[Any, Any, bool]] = []
         self.absent: set[Any] = set()
-        self.dirty: dict[Item, set[Any]] = {}
         self.raw: dict[bytes, bytes | None] = {}
         self.events: list[Any] = []
         self.logs: list[Any] = []
@@ -135,11 +133,6 @@ class _State(dict[Any, Any]):
         self.journal.append((ref, old, gone))
         dict.__setitem__(self, ref, value)
         item = ref[0] if type(ref) is tuple else ref
-        written = self.dirty.get(item)
-        if written is None:
-            self.dirty[item] = {ref}
-        else:
-            written.add(ref)
         if value is None and item.optional:
             if not gone:
                 absent.add(ref)
@@ -163,7 +156,6 @@ class _State(dict[Any, Any]):
         item = ref[0] if type(ref) is tuple else ref
         self.journal.append((ref, dict.get(self, ref, MISSING), ref in self.absent))
         dict.__setitem__(self, ref, item.default)
-        self.dirty.setdefault(item, set()).add(ref)
         self.absent.add(ref)
         self._move(item, ref)
 
@@ -286,7 +278,6 @@ class _State(dict[Any, Any]):
             if old is MISSING:
                 dict.pop(self, ref, None)
                 item = ref[0] if type(ref) is tuple else ref
-                self.dirty[item].discard(ref)
                 self.moved[item].discard(ref)
             else:
                 dict.__setitem__(self, ref, old)
@@ -297,24 +288,22 @@ class _State(dict[Any, Any]):
     def changes(self) -> dict[bytes, bytes | None]:
         """Raw keys and values written since the last `absorb` or creation; None deletes."""
         out: dict[bytes, bytes | None] = dict(self.raw)
-        for item, refs in self.dirty.items():
-            encode, key_of = item.codec.encode, item.key_of
-            for ref in refs:
-                value = dict.get(self, ref, MISSING)
-                if value is not MISSING:
-                    out[key_of(ref)] = None if ref in self.absent else encode(value)
+        absent = self.absent
+        for ref in self._written():
+            item = ref[0] if type(ref) is tuple else ref
+            out[item.key_of(ref)] = None if ref in absent else item.codec.encode(self[ref])
         return out
+
+    def _written(self) -> dict[Any, None]:
+        """What the journal names, once each, in the order of first writing."""
+        return dict.fromkeys(ref for ref, _, _ in self.journal if type(ref) is not bytes)
 
     def absorb(self, child: _State) -> None:
         """Take over the writes of a child whose changes have been committed to the backend."""
         absent = self.absent
-        for refs in child.dirty.values():
-            for ref in refs:
-                value = dict.get(child, ref, MISSING)
-                if value is MISSING:
-                    continue
-                dict.__setitem__(self, ref, value)
-                (absent.add if ref in child.absent else absent.discard)(ref)
+        for ref in child._written():
+            dict.__setitem__(self, ref, child[ref])
+            (absent.add if ref in child.absent else absent.discard)(ref)
         for item, refs in child.moved.items():
             if item in self.index:
                 self._reindex(item, refs)
@@ -346,7 +335,6 @@ if TYPE_CHECKING:
         backend: Backend
         parent: State | None
         absent: set[Any]
-        dirty: dict[Item, set[Any]]
         events: list[Any]
         logs: list[Any]
         block: Any

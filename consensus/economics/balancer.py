@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from consensus.economics.fixed import Fx64, clamp_u128, ratio64, scaled64
 from consensus.economics.power import power
-from ganglion.fixed import U64_MAX, U64F64, clamp_u64
+from ganglion.fixed import U64_MAX, U64F64, U128_MAX, clamp_u64
 
 ACCURACY = 10**18
 """One, in Perquintill; also the number of digits the curve is evaluated to."""
@@ -43,7 +43,7 @@ class Pool(NamedTuple):
         # two truncated quotients and a truncated product: one fraction gives other last bits
         weights = ratio64(self.base_weight, self.quote_weight)
         reserves = ratio64(self.tao, self.alpha)
-        return U64F64.mul(weights, reserves)
+        return min(weights * reserves >> 64, U128_MAX)
 
 
 def ratio_to_weight(part: int, whole: int) -> int:

@@ -8,22 +8,21 @@ Upstream: primitives/share-pool/src/lib.rs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ganglion.fixed import U64_MAX, clamp_u64
-from ganglion.scale import i64, scale_type, u128
+from ganglion.scale import i64, scale_type, slotted, u128
 
 MANTISSA_MAX = 10**21
 MANTISSA_FLOOR = 10**20
 """The smallest mantissa is one above this."""
 DIGITS = 21
 MAX_SHIFT = 22
+POWERS = tuple(int(f"1{'0' * digits}") for digits in range(MAX_SHIFT + 1))
 EXPONENT_MIN = -(1 << 63)
 EXPONENT_MAX = (1 << 63) - 1
 
 
 @scale_type("share_pool::SafeFloat")
-@dataclass(frozen=True, slots=True)
+@slotted
 class SafeFloat:
     """mantissa * 10^exponent."""
 
@@ -50,7 +49,7 @@ def normalised(mantissa: int, exponent: int) -> SafeFloat | None:
         return None
     if not MANTISSA_FLOOR < mantissa <= MANTISSA_MAX:
         shift = len(str(mantissa)) - DIGITS
-        mantissa = mantissa // 10**shift if shift > 0 else mantissa * 10**-shift
+        mantissa = mantissa // 10**shift if shift > 0 else mantissa * POWERS[-shift]
         exponent += shift
         if mantissa == MANTISSA_FLOOR:
             mantissa *= 10
@@ -74,8 +73,7 @@ def from_u64f64(bits: int) -> SafeFloat | None:
 
 
 def _shift(distance: int) -> int:
-    power: int = 10 ** min(distance, MAX_SHIFT)
-    return power
+    return POWERS[min(distance, MAX_SHIFT)]
 
 
 def _aligned(a: SafeFloat, b: SafeFloat) -> tuple[int, int, int]:

@@ -90,7 +90,8 @@ def add_stake(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, a
         add_staking_hotkey(s, coldkey, hotkey)
     elif _is_settled(s, hotkey, coldkey, netuid):
         return
-    _change(s, hotkey, coldkey, netuid, _as_i64(amount))
+    pool = get_membership(s, hotkey, coldkey, netuid)
+    _write(s, hotkey, coldkey, netuid, share_pool.changed(pool, _as_i64(amount)))
 
 
 def take_stake(
@@ -99,8 +100,9 @@ def take_stake(
     """Take alpha from a coldkey behind a hotkey; nothing if it has less, as in the reference."""
     if not is_member(s, hotkey, coldkey, netuid):
         return
-    if get_stake(s, hotkey, coldkey, netuid) >= amount:
-        _change(s, hotkey, coldkey, netuid, -_as_i64(amount))
+    pool = get_membership(s, hotkey, coldkey, netuid)
+    if pool.value() >= amount:
+        _write(s, hotkey, coldkey, netuid, share_pool.changed(pool, -_as_i64(amount)))
 
 
 def _is_settled(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> bool:
@@ -126,8 +128,9 @@ def grow_pool(s: State, hotkey: AccountId, netuid: NetUid, amount: int) -> None:
     _set_total(s, hotkey, netuid, share_pool.grown(pool, _as_i64(amount)).total)
 
 
-def _change(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, delta: int) -> None:
-    after = share_pool.changed(get_membership(s, hotkey, coldkey, netuid), delta)
+def _write(
+    s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, after: Membership
+) -> None:
     _set_denominator(s, hotkey, netuid, after.denominator)
     _set_share(s, hotkey, coldkey, netuid, after.share)
     _set_total(s, hotkey, netuid, after.total)

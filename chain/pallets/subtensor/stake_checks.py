@@ -79,7 +79,9 @@ def ensure_can_add(
     """Raise unless `tao`, or the part of it under `limit`, can be staked."""
     ensure(is_subnet(s, netuid), Error.SubnetNotExists)
     ensure_subtoken_enabled(s, netuid)
-    ensure(tao >= _minimum_to_add(s, netuid), Error.AmountTooLow)
+    # No fee rate makes the minimum twice the minimum stake: the fee need not be worked out.
+    if tao < 2 * MIN_STAKE:
+        ensure(tao >= _minimum_to_add(s, netuid), Error.AmountTooLow)
     if allow_partial:
         tao = min(tao, limit)
     ensure(tao <= limit, Error.SlippageTooHigh)
