@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from subnets.proofs.ieee import Floats as Floats
+from subnets.proofs.sampling import Sampling
 
 Patterns = npt.NDArray[np.uint16]
 
@@ -46,25 +47,39 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """How the tokens after the kept ones are drawn; the first has output position `position`."""
+
+    sampling: Sampling
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Tokens to append to one sequence: `start` positions are already cached in `pages`.
 
     `pages` must have room for `start + len(tokens)` positions. `keep` counts the trailing
-    tokens whose logits and states are wanted.
+    tokens whose logits and states are wanted. With `draw` an engine may draw the next tokens
+    itself, as `subnets.proofs.sampling.choose` does, instead of handing out logits.
     """
 
     tokens: Sequence[int]
     start: int
     pages: Sequence[int]
     keep: int = 1
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """`logits` is float64 [keep, vocab]; `states` holds bfloat16 patterns [keep, hidden]."""
+    """`logits` is float64 [keep, vocab]; `states` holds bfloat16 patterns [keep, hidden].
+
+    An engine that drew the tokens itself gives those, [keep], and no logits.
+    """
 
     logits: Floats
     states: Patterns
+    tokens: Sequence[int] | None = None
 
 
 class LanguageModel(Protocol):

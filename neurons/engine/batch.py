@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ganglion.wire.receipts import Finish
-from neurons.engine.base import PAGE, LanguageModel, Output, Patterns, Row
+from neurons.engine.base import PAGE, Draw, LanguageModel, Output, Patterns, Row
 from neurons.engine.pages import PagePool, needed
 from subnets.proofs.ieee import Floats
 from subnets.proofs.sampling import Sampling, choose_each, draws_for
@@ -142,7 +142,8 @@ class Scheduler:
             left -= count
             last = count == sequence.pending
             piece = sequence.known[sequence.fed : sequence.fed + count]
-            rows.append(Row(piece, sequence.fed, sequence.pages, int(last)))
+            draw = Draw(sequence.job.sampling, sequence.position) if last else None
+            rows.append(Row(piece, sequence.fed, sequence.pages, int(last), draw))
             self._planned.append((sequence, count))
         return rows
 
@@ -152,17 +153,23 @@ class Scheduler:
         for (running, count), output in zip(self._planned, outputs):
             running.fed += count
             gone = self._running.get(running.job.key) is not running
-            if len(output.logits) and not gone:
+            if len(output.states) and not gone:
                 drawing.append((running, output))
         self._planned = []
+        return [self._take(r, o, token) for (r, o), token in zip(drawing, self._drawn(drawing))]
+
+    def _drawn(self, drawing: Sequence[tuple[Running, Output]]) -> list[int]:
+        """The next token of every sequence; a pass is drawn by its engine as a whole or not."""
         if not drawing:
             return []
-        tokens = choose_each(
+        made = [output.tokens[0] for _, output in drawing if output.tokens is not None]
+        if made:
+            return made
+        return choose_each(
             np.concatenate([output.logits for _, output in drawing]),
             [running.draws(running.position, self.vocab) for running, _ in drawing],
             [running.job.sampling for running, _ in drawing],
         )
-        return [self._take(r, o, token) for (r, o), token in zip(drawing, tokens)]
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self.width:
