@@ -7,6 +7,7 @@ gets its pulses from the authors, one a block (`chain.pallets.drand`).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 from chain import timelock
@@ -61,8 +62,9 @@ def round_at(config: BeaconConfiguration, seconds: int) -> int:
     return max((seconds - config.genesis_time) // config.period + 1, 0)
 
 
+@lru_cache(maxsize=64)
 def local_pulse(number: int) -> Pulse:
-    """The local beacon's pulse of a round."""
+    """The local beacon's pulse of a round: the only one there is, as BLS signatures are unique."""
     signature = timelock.sign_round(SECRET, number)
     return Pulse(number, sha256(signature).digest(), signature)
 

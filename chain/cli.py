@@ -141,7 +141,7 @@ def _open(options: Options, base: Path, spec: ChainSpec) -> ChainStore:
     if not options.temporary and not (folder / SPEC_FILE).exists():
         _keep_spec(folder, spec)
     return ChainStore.open(
-        folder, spec.genesis, pruning=options.pruning, sync=not options.temporary
+        folder, spec.genesis, pruning=options.pruning, throwaway=options.temporary
     )
 
 

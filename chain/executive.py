@@ -78,6 +78,8 @@ class Executive:
         self._metadata: dict[int, bytes] = {}
         self._initialize = runtime.hooks("on_initialize")
         self._finalize = runtime.hooks("on_finalize")
+        self._inherents = runtime.hooks("inherent")
+        self._unsigned = runtime.hooks("validate_unsigned")
         self._validating = _overriding(runtime, "validate")
         self._preparing = _overriding(runtime, "prepare")
         self._settling = _overriding(runtime, "post_dispatch")
@@ -132,7 +134,7 @@ class Executive:
 
     def inherents(self, s: State, now_ms: int, data: Any = None) -> list[bytes]:
         """The extrinsics that every author puts first; `data` is for pallets that ask more."""
-        calls = [hook(s, now_ms, data) for hook in self.runtime.hooks("inherent")]
+        calls = [hook(s, now_ms, data) for hook in self._inherents]
         return [bare(call) for call in calls if call is not None]
 
     def apply_extrinsic(self, s: State, raw: bytes) -> DispatchResult:
@@ -238,7 +240,7 @@ class Executive:
         return ctx
 
     def _check_bare(self, s: State, ctx: Context) -> None:
-        for hook in self.runtime.hooks("validate_unsigned"):
+        for hook in self._unsigned:
             validity: Validity | None = hook(s, ctx.call, ctx.in_block)
             if validity is not None:
                 ctx.validity = validity

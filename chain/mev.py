@@ -64,10 +64,21 @@ class ShieldKeys:
 
     def __init__(self) -> None:
         self._keys: OrderedDict[bytes, MLKEM768PrivateKey] = OrderedDict()
+        self._spare: MLKEM768PrivateKey | None = None
+
+    def prepare(self) -> None:
+        """Make the next key pair now, while nobody waits for a block."""
+        if self._spare is None:
+            self._spare = MLKEM768PrivateKey.from_seed_bytes(secrets.token_bytes(64))
 
     def announce(self, seed: bytes | None = None) -> bytes:
-        """Make a key pair, of 64 bytes of randomness, and return the public key (1184 bytes)."""
-        private = MLKEM768PrivateKey.from_seed_bytes(seed or secrets.token_bytes(64))
+        """The public key (1184 bytes) of a new pair, made of 64 bytes of randomness."""
+        if seed is None:
+            self.prepare()
+            private, self._spare = self._spare, None
+            assert private is not None
+        else:
+            private = MLKEM768PrivateKey.from_seed_bytes(seed)
         public = private.public_key().public_bytes_raw()
         self._keys[twox_128(public)] = private
         while len(self._keys) > KEPT_KEYS:

@@ -11,7 +11,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from chain.rpc.server import RpcConfig, RpcServer
 from chain.rpc.table import method_table
 from chain.runtime.runtime import Runtime
 from chain.runtime.state import State
-from chain.sealing import Sealing, drive
+from chain.sealing import Instant, Sealing, drive
 from chain.store.chain import ChainStore
 from ganglion.keys import Keypair
 from ganglion.units import Hash
@@ -90,7 +90,7 @@ class FullNode:
         self.listeners: list[Callable[[Change], None]] = []
         self.network: Callable[[], NetworkView] = NetworkView
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="worker")
-        self._pending = asyncio.Event()
+        self._instant: Instant | None = None
         self._sealing: asyncio.Task[None] | None = None
         self.context = Node(
             store=store,
@@ -99,7 +99,7 @@ class FullNode:
             identity=Identity(spec.name, spec.id, spec.chain_type, spec.properties),
             run=self.run,
             spawn=self.spawn,
-            submitted=self._pending.set,
+            submitted=self._submitted,
             network=lambda: self.network(),
             started_at=store.best()[1],
         )
@@ -132,18 +132,22 @@ class FullNode:
 
     def _drive(self, sealing: Sealing) -> None:
         lag = sealing.lag if self.finalizes_alone() else None
-        self._sealing = asyncio.create_task(
-            drive(sealing, self.engine, self.run, self._pending, lag)
-        )
+        if sealing.kind == "instant":
+            self._instant = Instant(self.engine, self._queue, self._sealing_failed, lag)
+            self._worker.submit(self._instant.wake)
+        self._sealing = asyncio.create_task(drive(sealing, self.engine, self.run, lag))
         self._sealing.add_done_callback(self._sealing_ended)
 
     async def set_sealing(self, sealing: Sealing) -> None:
         """Make blocks another way from now on."""
         await self._stop_sealing()
-        self._pending.set()
         self._drive(sealing)
 
     async def _stop_sealing(self) -> None:
+        if self._instant is not None:
+            self._instant.stop()
+            self._instant = None
+            await self.run(int)  # the step under way may just be queueing another one
         if self._sealing is not None:
             self._sealing.cancel()
             await asyncio.wait((self._sealing,))
@@ -151,9 +155,24 @@ class FullNode:
     def _lag(self) -> int | None:
         return self.config.sealing.lag if self.finalizes_alone() else None
 
+    def _submitted(self) -> None:
+        if self._instant is not None:
+            self._instant.wake()
+
+    def _queue(self, work: Callable[[], bool]) -> Future[bool]:
+        return self._worker.submit(self._step, work, ())
+
     def _sealing_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None and not self.fatal.done():
-            self.fatal.set_exception(task.exception() or RuntimeError("unreachable"))
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)
+
+    def _sealing_failed(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.fatal.done():
+            self.fatal.set_exception(error)
 
     def finalizes_alone(self) -> bool:
         """Whether every author and voter of the chain is this node, which then needs nobody."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ from chain.pallets import aura
 from consensus.slots import until_next_slot
 
 Run = Callable[..., Awaitable[Any]]
+Queue = Callable[[Callable[[], bool]], Future[bool]]
+"""Run this on the worker after what is queued there already."""
+Fail = Callable[[BaseException], None]
 
 INSTANT_BUDGET_S = 2.0
 TRAILING = 2
@@ -54,30 +58,50 @@ def parse_sealing(text: str | None) -> Sealing:
     )
 
 
-async def drive(
-    sealing: Sealing, engine: Engine, run: Run, pending: asyncio.Event, lag: int | None
-) -> None:
-    """Make blocks until cancelled; `pending` is set whenever a transaction comes in."""
+class Instant:
+    """Makes a block as soon as there is something for it, on the worker's thread alone.
+
+    The block stands in the worker's queue behind the transactions that came in meanwhile, so
+    many of them share it, and a single one does not wait for the event loop to hear of it first.
+    """
+
+    def __init__(self, engine: Engine, queue: Queue, fail: Fail, lag: int | None) -> None:
+        self._engine, self._queue, self._fail, self._lag = engine, queue, fail, lag
+        self._queued = self._stopped = False
+
+    def wake(self) -> None:
+        """A transaction is ready; only called on the worker."""
+        if not self._queued and not self._stopped:
+            self._queued = True
+            self._queue(self._work).add_done_callback(self._done)
+
+    def stop(self) -> None:
+        """Make no more blocks; from any thread."""
+        self._stopped = True
+
+    def _work(self) -> bool:
+        self._queued = False
+        if self._stopped:
+            return False
+        return self._engine.seal_pending(budget_s=INSTANT_BUDGET_S, lag=self._lag)
+
+    def _done(self, future: Future[bool]) -> None:
+        error = future.exception()
+        if error is not None:
+            self._fail(error)
+        elif future.result():
+            self.wake()
+
+
+async def drive(sealing: Sealing, engine: Engine, run: Run, lag: int | None) -> None:
+    """Make blocks until cancelled; at once for the kinds that no clock drives."""
     match sealing.kind:
-        case "instant":
-            await _instant(engine, run, pending, lag)
         case "interval":
             await _interval(engine, run, sealing.period_ms / 1000, lag)
         case "slots":
             await _slots(engine, run, lag)
-        case "manual":
+        case "instant" | "manual":
             return
-
-
-async def _instant(engine: Engine, run: Run, pending: asyncio.Event, lag: int | None) -> None:
-    def work() -> bool:
-        return engine.seal_pending(budget_s=INSTANT_BUDGET_S, lag=lag)
-
-    while True:
-        await pending.wait()
-        pending.clear()
-        while await run(work):
-            pass
 
 
 async def _interval(engine: Engine, run: Run, period: float, lag: int | None) -> None:

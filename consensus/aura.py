@@ -18,6 +18,9 @@ MAX_DRIFT = 1
 KEPT_SLOTS = 1000
 """For how many slots equivocations are looked for, as upstream."""
 
+SURPLUS_SLOTS = 100
+"""Forgetting looks at all slots, so it is not done for every single one."""
+
 
 class InvalidSlot(ValueError):
     """The slot, or the author, of a block breaks a rule; the message says which."""
@@ -56,6 +59,7 @@ class EquivocationWatch:
     """Remembers which header each author sealed in recent slots."""
 
     seen: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    oldest: int = 1 << 64
 
     def check(
         self, slot_now: int, slot: int, author: bytes, header_hash: bytes
@@ -63,8 +67,11 @@ class EquivocationWatch:
         """Note a header whose seal is valid; the equivocation if it is the author's second."""
         if slot + KEPT_SLOTS < slot_now:
             return None
-        for old in [s for s in self.seen if s + KEPT_SLOTS < slot_now]:
-            del self.seen[old]
+        if self.oldest + KEPT_SLOTS + SURPLUS_SLOTS < slot_now:
+            for old in [s for s in self.seen if s + KEPT_SLOTS < slot_now]:
+                del self.seen[old]
+            self.oldest = min(self.seen, default=slot)
+        self.oldest = min(self.oldest, slot)
         first = self.seen.setdefault(slot, {}).setdefault(author, header_hash)
         if first == header_hash:
             return None

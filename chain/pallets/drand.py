@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from chain import timelock
-from chain.beacon import LOCAL_HASH, local_config, local_pulse, round_at, signed_payload
+from chain.beacon import LOCAL_HASH, PUBLIC_KEY, local_config, local_pulse, round_at, signed_payload
 from chain.genesis import Genesis
 from chain.pallets.drand_types import (
     QUICKNET,
@@ -151,6 +151,8 @@ def set_oldest_stored_round(s: State, origin: Root, oldest_round: u64) -> None:
 
 def verified(config: BeaconConfiguration, pulse: Pulse) -> bool:
     """Whether the beacon signed the pulse; raises PulseVerificationError for nonsense."""
+    if config.public_key == PUBLIC_KEY and pulse.signature == local_pulse(pulse.round).signature:
+        return True  # our own beacon, whose secret is known: signing is cheaper than pairing
     try:
         return timelock.verify_round(config.public_key, pulse.round, pulse.signature)
     except timelock.TimelockError as e:

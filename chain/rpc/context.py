@@ -84,7 +84,7 @@ class Node:
     spawn: Spawn
     """Start a coroutine on the event loop; a failure in it is logged."""
     submitted: Callable[[], None]
-    """Told after each transaction that entered the pool, so that a block may follow."""
+    """Told on the worker of each transaction that entered the pool: a block may follow."""
     network: Callable[[], NetworkView] = NetworkView
     started_at: int = 0
     dev: DevTools | None = None
@@ -120,13 +120,17 @@ class Node:
     async def submit(self, raw: bytes) -> bytes:
         """Put a transaction into the pool; its hash. Raises RpcError."""
         try:
-            tx_hash: bytes = await self.run(self.engine.submit, raw)
+            tx_hash: bytes = await self.run(self._submit, raw)
         except PoolError as error:
             raise RpcError(error.code, error.message, error.data) from None
-        self.submitted()
         return tx_hash
 
     # -- for blocking methods, on the worker thread -------------------------------------------
+
+    def _submit(self, raw: bytes) -> bytes:
+        tx_hash = self.engine.submit(raw)
+        self.submitted()
+        return tx_hash
 
     def call_api(self, name: str, data: bytes, block_hash: Hash | None) -> bytes:
         """Run a runtime API. Raises RpcError in upstream's words."""

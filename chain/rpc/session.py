@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import string
 from collections import deque
 from collections.abc import Callable
 
@@ -17,8 +16,6 @@ from chain.rpc.errors import TOO_MANY_SUBSCRIPTIONS, RpcError
 
 MAX_QUEUED = 4096
 MAX_QUEUED_BYTES = 8 << 20
-
-_ALPHABET = string.ascii_letters + string.digits
 
 
 class Subscription:
@@ -28,7 +25,7 @@ class Subscription:
 
     def __init__(self, session: Session, push_method: str) -> None:
         self.session = session
-        self.id = "".join(secrets.choice(_ALPHABET) for _ in range(16))
+        self.id = secrets.token_urlsafe(12)
         self._head = b'{"jsonrpc":"2.0","method":"%b","params":{"subscription":"%b","result":' % (
             push_method.encode(),
             self.id.encode(),

@@ -27,6 +27,8 @@ _FEW = 1_000
 _COMPARED = frozenset((int, bool, bytes, tuple))
 """Types whose values are compared on writing: what is there already needs no write."""
 Mark = tuple[int, int, int]
+_get, _set = dict.get, dict.__setitem__
+"""What every write needs, without looking it up on the type each time."""
 
 
 class Backend(Protocol):
@@ -117,7 +119,7 @@ class _State(dict[Any, Any]):
                 self.absent.add(ref)
             else:
                 value = item.codec.decode(raw)
-        dict.__setitem__(self, ref, value)
+        _set(self, ref, value)
         return value
 
     def __contains__(self, ref: Any) -> bool:
@@ -127,24 +129,25 @@ class _State(dict[Any, Any]):
     def __setitem__(self, ref: Any, value: Any) -> None:
         absent = self.absent
         gone = ref in absent
-        old = dict.get(self, ref, MISSING)
-        if type(value) in _COMPARED and not gone and type(old) is type(value) and old == value:
+        old = _get(self, ref, MISSING)
+        kind = type(value)
+        if kind in _COMPARED and not gone and type(old) is kind and old == value:
             return
         self.journal.append((ref, old, gone))
-        dict.__setitem__(self, ref, value)
-        item = ref[0] if type(ref) is tuple else ref
-        if value is None and item.optional:
+        _set(self, ref, value)
+        if value is None and (ref[0] if type(ref) is tuple else ref).optional:
             if not gone:
                 absent.add(ref)
-                self._move(item, ref)
+                self._move(ref)
         elif gone:
             absent.discard(ref)
-            self._move(item, ref)
+            self._move(ref)
         elif old is MISSING:
-            self._move(item, ref)
+            self._move(ref)
 
-    def _move(self, item: Item, ref: Any) -> None:
+    def _move(self, ref: Any) -> None:
         """Note that the entry may have come or gone: iteration looks at these only."""
+        item = ref[0] if type(ref) is tuple else ref
         moved = self.moved.get(item)
         if moved is None:
             self.moved[item] = {ref}
@@ -155,9 +158,9 @@ class _State(dict[Any, Any]):
         self[ref]
         item = ref[0] if type(ref) is tuple else ref
         self.journal.append((ref, dict.get(self, ref, MISSING), ref in self.absent))
-        dict.__setitem__(self, ref, item.default)
+        _set(self, ref, item.default)
         self.absent.add(ref)
-        self._move(item, ref)
+        self._move(ref)
 
     # -- raw keys ---------------------------------------------------------------------------
 
@@ -286,23 +289,33 @@ class _State(dict[Any, Any]):
         del self.logs[logs:]
 
     def changes(self) -> dict[bytes, bytes | None]:
-        """Raw keys and values written since the last `absorb` or creation; None deletes."""
+        """Raw keys and values written since creation; None deletes.
+
+        What a child writes as its parent has it is left out, as far as it is known to be so.
+        """
         out: dict[bytes, bytes | None] = dict(self.raw)
-        absent = self.absent
-        for ref in self._written():
+        absent, on_top = self.absent, self.parent is not None
+        for ref, old, gone in self._first_writes():
             item = ref[0] if type(ref) is tuple else ref
-            out[item.key_of(ref)] = None if ref in absent else item.codec.encode(self[ref])
+            if ref in absent:
+                if not (gone and on_top):
+                    out[item.key_of(ref)] = None
+            elif gone or not on_top or old is MISSING or old != self[ref]:
+                out[item.key_of(ref)] = item.codec.encode(self[ref])
         return out
 
-    def _written(self) -> dict[Any, None]:
-        """What the journal names, once each, in the order of first writing."""
-        return dict.fromkeys(ref for ref, _, _ in self.journal if type(ref) is not bytes)
+    def _first_writes(self) -> Iterable[tuple[Any, Any, bool]]:
+        """The journal's first line of each reference to an item."""
+        first = {line[0]: line for line in reversed(self.journal)}
+        for key in self.raw:
+            first.pop(key, None)
+        return first.values()
 
     def absorb(self, child: _State) -> None:
         """Take over the writes of a child whose changes have been committed to the backend."""
         absent = self.absent
-        for ref in child._written():
-            dict.__setitem__(self, ref, child[ref])
+        for ref, _, _ in child._first_writes():
+            _set(self, ref, child[ref])
             (absent.add if ref in child.absent else absent.discard)(ref)
         for item, refs in child.moved.items():
             if item in self.index:

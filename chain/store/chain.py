@@ -75,23 +75,25 @@ class ChainStore(ChainReader):
         *,
         pruning: Pruning = None,
         sync: bool = True,
+        throwaway: bool = False,
         cache_mib: int = 32,
         keep_nodes: int = KEEP_NODES,
     ) -> ChainStore:
         """The store in a folder (None: in memory), begun from a genesis state if it is new.
 
         `pruning` is how many finalised states to keep: None for all, "kept" for what the folder
-        was last opened with. With `sync` every batch is on the disk before it counts. Raises
-        StoreLocked, WrongChain or StoreCorrupt.
+        was last opened with. With `sync` every batch is on the disk before it counts; a
+        `throwaway` store is quicker, and lost when the process dies. Raises StoreLocked,
+        WrongChain or StoreCorrupt.
         """
         folder = None if path is None else Path(path)
-        opened = open_database(folder, genesis, pruning, cache_mib)
+        opened = open_database(folder, genesis, pruning, cache_mib, throwaway)
         try:
             store = cls(opened, keep_nodes)
         except StoreCorrupt:
             opened.kv.close()
             raise
-        store._sync = sync
+        store._sync = sync and not throwaway
         return store
 
     def close(self) -> None:

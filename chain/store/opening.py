@@ -47,9 +47,15 @@ Pruning = int | Literal["kept"] | None
 
 
 def open_database(
-    path: Path | None, genesis: Storage | None, pruning: Pruning, cache_mib: int
+    path: Path | None,
+    genesis: Storage | None,
+    pruning: Pruning,
+    cache_mib: int,
+    throwaway: bool = False,
 ) -> Opened:
     """The database in a folder (None: in memory), begun from a genesis state if it is new.
+
+    With `throwaway` it need not survive a crash: no log, and no beacon to miss it by.
 
     Raises StoreLocked, WrongChain or StoreCorrupt.
     """
@@ -57,9 +63,10 @@ def open_database(
         return _check(MemoryKeyValues(), "memory", genesis, pruning, None)
     if genesis is None and not (path / "db").exists():
         raise WrongChain(f"there is no chain in {path}: check --base-path and --chain")
-    kv = RocksKeyValues(path / "db", cache_mib)
+    kv = RocksKeyValues(path / "db", cache_mib, log=not throwaway)
+    beacon = None if throwaway else BeaconFile(path / "finalized")
     try:
-        return _check(kv, str(path), genesis, pruning, BeaconFile(path / "finalized"))
+        return _check(kv, str(path), genesis, pruning, beacon)
     except (StoreCorrupt, WrongChain):
         kv.close()
         raise

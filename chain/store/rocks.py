@@ -74,17 +74,21 @@ class _Explained:
 class RocksKeyValues:
     """A RocksDB database in a folder, which is made if it is missing.
 
-    Raises StoreLocked when another process has it open, StoreCorrupt when it cannot be read.
+    Without a `log` what was written is lost unless the database is closed: for folders that are
+    thrown away. Raises StoreLocked when another process has it open, StoreCorrupt when it cannot
+    be read.
     """
 
-    def __init__(self, path: Path, cache_mib: int = 32) -> None:
+    def __init__(self, path: Path, cache_mib: int = 32, log: bool = True) -> None:
         self.path = path
         self._db = _open(path, cache_mib)
         self._families = {column: self._db.get_column_family(column) for column in Column}
         self._handles = {column: self._db.get_column_family_handle(column) for column in Column}
         self._gets = {column: family.get for column, family in self._families.items()}
         self._options = {True: WriteOptions(), False: WriteOptions()}
-        self._options[True].sync = True
+        self._options[True].sync = log
+        for options in self._options.values():
+            options.disable_wal = not log
         self._reading = _Explained(self._damaged)
         self._writing = _Explained(self._full)
 

@@ -85,15 +85,17 @@ class Update:
     def _update(self, node: Node, lo: int, hi: int, depth: int) -> Node | None:
         """What stands in place of `node` after the changes `lo` to `hi`, all below `depth`."""
         if isinstance(node, Branch):
-            return self._update_branch(node.copy(), lo, hi, depth)
+            return self._update_branch(node, lo, hi, depth, own=False)
         if hi - lo == 1:
             suffix = packed_tail(self._raw[lo], depth)
             value = self._values[lo]
             if suffix == node.suffix:
+                if value == node.value:
+                    return node
                 return None if value is None else Leaf(suffix, depth & 1, value)
             if value is None:
                 return node
-        return self._update_branch(Branch(node.partial, node.value), lo, hi, depth)
+        return self._update_branch(Branch(node.partial, node.value), lo, hi, depth, own=True)
 
     def _build(self, lo: int, hi: int, depth: int) -> Node | None:
         """A fresh subtree of the changes `lo` to `hi`."""
@@ -104,10 +106,11 @@ class Update:
             return Leaf(packed_tail(self._raw[lo], depth), depth & 1, value)
         first, last = self._keys[lo], self._keys[hi - 1]
         shared = shared_length(first[depth:], last[depth:])
-        return self._update_branch(Branch(first[depth : depth + shared], None), lo, hi, depth)
+        bare = Branch(first[depth : depth + shared], None)
+        return self._update_branch(bare, lo, hi, depth, own=True)
 
-    def _update_branch(self, node: Branch, lo: int, hi: int, depth: int) -> Node | None:
-        """Like `_update`, for a branch that this update owns and may change."""
+    def _update_branch(self, node: Branch, lo: int, hi: int, depth: int, own: bool) -> Node | None:
+        """Like `_update`; a branch that is not this update's `own` is copied before it changes."""
         keys = self._keys
         first = keys[lo]
         partial = node.partial
@@ -119,18 +122,21 @@ class Update:
                     shared_length(first[depth:end], partial),
                     shared_length(keys[hi - 1][depth:end], partial),
                 )
-                node = self._split(node, shared)
+                node, own = self._split(node, shared), True
             depth += len(node.partial)
         if len(first) == depth:
-            node.value = self._values[lo]
+            value = self._values[lo]
+            if value != node.value:
+                if not own:
+                    node, own = node.copy(), True
+                node.value = value
             lo += 1
-        kids = node.kids
         while lo < hi:
             nibble = keys[lo][depth]
             end = lo + 1
             while end < hi and keys[end][depth] == nibble:
                 end += 1
-            old = kids[nibble]
+            old = node.kids[nibble]
             if old is None and node.bitmap >> nibble & 1:
                 old = child(self._source, node, nibble)
             if old is None:
@@ -138,9 +144,11 @@ class Update:
             else:
                 new = self._update(old, lo, end, depth + 1)
             if new is not old:
+                if not own:
+                    node, own = node.copy(), True
                 self._place(node, nibble, new)
             lo = end
-        return self._normal(node)
+        return self._normal(node) if own else node
 
     def _place(self, node: Branch, nibble: int, new: Node | None) -> None:
         """Put a new child, or none, behind a nibble."""
