@@ -19,6 +19,7 @@ from chain.runtime.validity import InvalidTransaction, UnknownTransaction, Valid
 from ganglion.scale import DecodeError
 
 FOREVER = (1 << 64) - 1
+NEVER = -1
 FINALITY_TIMEOUT = 512
 """Blocks after which a transaction that is in a block is no longer followed."""
 
@@ -224,6 +225,8 @@ class Pool:
 
     def retract(self, block_hash: bytes) -> None:
         """A block left the best chain; what it held must be submitted again by the caller."""
+        for tx in self.ready.by_hash.values():
+            tx.checked_at = NEVER  # it may need now what the block had brought
         _, placed = self._blocks.pop(block_hash, (0, []))
         for tx_hash in placed:
             self._news.append(TxEvent(tx_hash, "retracted", block_hash))
@@ -275,10 +278,11 @@ class Pool:
             validity = self._still_valid(tx, validate, now)
             if validity is None:
                 continue
-            if all(tag in self.ready.provider for tag in validity.requires):
-                self.ready.touch(tx, number)
+            requires = tuple(validity.requires)
+            if all(tag in self.ready.provider for tag in requires):
+                self.ready.touch(tx, requires, number)
             else:
-                self._demote(tx, tuple(validity.requires))
+                self._demote(tx, requires)
         for tx in list(self.future.by_hash.values())[:budget]:
             if tx.hash not in self.future.by_hash:
                 continue

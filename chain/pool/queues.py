@@ -76,11 +76,11 @@ class Ready:
                 return tx
             heapq.heappop(self._worst)
 
-    def touch(self, tx: Transaction, checked_at: int) -> None:
-        """Move to the end of the order of checks."""
-        del self.by_hash[tx.hash]
-        self.by_hash[tx.hash] = tx
-        tx.checked_at = checked_at
+    def touch(self, tx: Transaction, requires: tuple[bytes, ...], checked_at: int) -> None:
+        """Note a check, which may have found other requirements: last in the order of checks."""
+        self.remove(tx)
+        tx.requires, tx.checked_at = requires, checked_at
+        self.add(tx)
 
 
 class Future:

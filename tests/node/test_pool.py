@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chain.pool import Limits, Pool, PoolError
@@ -305,6 +305,7 @@ step = st.tuples(
 
 
 @settings(max_examples=150, deadline=None)
+@example([("submit", 0, 0, 1), ("block", 0, 0, 1), ("submit", 0, 1, 1), ("retract", 0, 0, 1)])
 @given(st.lists(step, max_size=40))
 def test_nonce_order_and_bookkeeping_hold(steps):
     """Whatever happens, a block takes consecutive nonces and the sizes are what they seem."""
