@@ -92,9 +92,13 @@ class Array:
 
 @dataclass(frozen=True)
 class AtMost:
-    """Marks bytes or a Vec of at most `size` items; a longer one does not decode."""
+    """Marks bytes or a Vec of at most `size` items; a longer one does not decode.
+
+    `weak` is upstream's WeakBoundedVec: a longer one decodes all the same.
+    """
 
     size: int
+    weak: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,14 @@ class _SortedMap:
     """Marks a Vec of pairs that is a BTreeMap, sorted by key; the encoding is the same."""
 
 
+class _SortedSet:
+    """Marks a Vec that is a BTreeSet, sorted; the encoding is the same."""
+
+
 COMPACT = _Compact()
 RESULT = _Result()
 SORTED_MAP = _SortedMap()
+SORTED_SET = _SortedSet()
 
 Compact = Annotated[T, COMPACT]
 Outcome = Annotated[Union[T, None], RESULT]  # noqa: UP007 - a generic alias needs Union
@@ -383,8 +392,8 @@ def _annotated(args: tuple[Any, ...]) -> Codec[Any]:
                 return _fixed(size)
             case Array(size):
                 return array_codec(codec(get_args(inner)[0]), size)
-            case AtMost(limit):
-                return _at_most(codec(inner), limit)
+            case AtMost(limit, weak):
+                return codec(inner) if weak else _at_most(codec(inner), limit)
             case PackedOf() as mark:
                 return _packed(mark)
             case OpaqueOf(of, whole):

@@ -10,7 +10,7 @@ from chain.runtime.pallet import Constant, Pallet, constant, on_initialize
 from chain.runtime.state import State
 from chain.runtime.storage import Value, storage
 from chain.runtime.types import Consensus, PreRuntime
-from ganglion.scale import Fixed, codec, u64
+from ganglion.scale import AtMost, Fixed, codec, u64
 from ganglion.units import AccountId, BlockNumber
 
 AuraId = Annotated[bytes, Fixed(32)]
@@ -20,7 +20,7 @@ AURA = b"aura"
 SlotDuration: Constant[u64] = constant(slow_or_fast(12_000, 250))
 """The slot duration in milliseconds. 250 marks a fast chain to every client."""
 
-Authorities: Value[tuple[AuraId, ...]] = storage(default=())
+Authorities: Value[Annotated[tuple[AuraId, ...], AtMost(32)]] = storage(default=())
 """The current authority set."""
 
 CurrentSlot: Value[u64] = storage(default=0)

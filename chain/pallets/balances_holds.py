@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from chain.pallets.balances_ops import write_balances
 from chain.pallets.balances_store import ED
@@ -15,7 +15,7 @@ from chain.pallets.system import Account
 from chain.runtime.errors import TokenError, TokenErrorKind, ensure
 from chain.runtime.state import State
 from chain.runtime.storage import Blake2, Map, storage
-from ganglion.scale import Enumeration, scale_type, variant
+from ganglion.scale import AtMost, Enumeration, scale_type, variant
 from ganglion.units import AccountId, Rao
 
 
@@ -63,10 +63,12 @@ class FreezeAmount:
     amount: Rao
 
 
-Freezes: Map[Blake2[AccountId], tuple[FreezeAmount, ...]] = storage(default=())
+Freezes: Map[Blake2[AccountId], Annotated[tuple[FreezeAmount, ...], AtMost(50)]] = storage(
+    default=()
+)
 """Freezes on account balances; empty, for lack of reasons."""
 
-Holds: Map[Blake2[AccountId], tuple[IdAmount, ...]] = storage(default=())
+Holds: Map[Blake2[AccountId], Annotated[tuple[IdAmount, ...], AtMost(50)]] = storage(default=())
 """Holds on account balances."""
 
 

@@ -10,7 +10,7 @@ from chain.pallets.system_types import AccountData
 from chain.runtime.errors import Errors, error
 from chain.runtime.pallet import Constant, constant, event
 from chain.runtime.storage import Blake2, Map, Value, storage
-from ganglion.scale import Fixed, scale_type, u32
+from ganglion.scale import AtMost, Fixed, scale_type, u32
 from ganglion.units import AccountId, Rao
 
 ED = Rao(500)
@@ -67,10 +67,14 @@ class ReserveData:
 Account: Map[Blake2[AccountId], AccountData] = storage(default=AccountData())
 """Balances of accounts where they are not part of System.Account; empty, since here they are."""
 
-Locks: Map[Blake2[AccountId], tuple[BalanceLock, ...]] = storage(default=())
+Locks: Map[
+    Blake2[AccountId], Annotated[tuple[BalanceLock, ...], AtMost(MaxLocks.value, weak=True)]
+] = storage(default=())
 """Locks by name; empty: wallets look here, but no pallet of this runtime locks balance."""
 
-Reserves: Map[Blake2[AccountId], tuple[ReserveData, ...]] = storage(default=())
+Reserves: Map[Blake2[AccountId], Annotated[tuple[ReserveData, ...], AtMost(MaxReserves.value)]] = (
+    storage(default=())
+)
 """Reserves by name; empty: the reserves of this runtime's pallets have no names."""
 
 

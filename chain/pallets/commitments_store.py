@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from chain.pallets.balances_ops import unreserve
 from chain.pallets.commitments_types import Registration, RevealFailure, UsageTracker
 from chain.runtime.errors import Errors, error
 from chain.runtime.pallet import Constant, constant, event
 from chain.runtime.state import State, clear_prefix, take
 from chain.runtime.storage import Identity, Map, Twox, Value, storage
-from ganglion.scale import u32, u64
+from ganglion.scale import SORTED_SET, u32, u64
 from ganglion.units import AccountId, BlockNumber, NetUid, Rao
 
 MaxFields: Constant[u32] = constant(3)
@@ -20,7 +22,9 @@ InitialDeposit: Constant[Rao] = constant(Rao(0))
 FieldDeposit: Constant[Rao] = constant(Rao(0))
 """The amount held on deposit per field of a commitment."""
 
-TimelockedIndex: Value[tuple[tuple[NetUid, AccountId], ...]] = storage(default=())
+TimelockedIndex: Value[Annotated[tuple[tuple[NetUid, AccountId], ...], SORTED_SET]] = storage(
+    default=()
+)
 """All commitments that have at least one timelocked field, sorted."""
 
 CommitmentOf: Map[Identity[NetUid], Twox[AccountId], Registration | None] = storage()

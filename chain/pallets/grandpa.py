@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from chain.runtime.errors import Errors, ensure, error
 from chain.runtime.pallet import Constant, Pallet, constant, event, on_finalize
@@ -11,6 +11,7 @@ from chain.runtime.state import State
 from chain.runtime.storage import Map, Twox, Value, storage
 from chain.runtime.types import Consensus
 from ganglion.scale import (
+    AtMost,
     Enumeration,
     Fixed,
     codec,
@@ -28,6 +29,8 @@ FRNK = b"FRNK"
 
 MaxAuthorities: Constant[u32] = constant(32)
 """Max authorities in use."""
+
+StoredAuthorities: TypeAlias = Annotated[AuthorityList, AtMost(MaxAuthorities.value, weak=True)]
 
 
 @scale_type("pallet_grandpa::StoredState")
@@ -68,7 +71,7 @@ class StoredPendingChange:
 
     scheduled_at: BlockNumber
     delay: BlockNumber
-    next_authorities: AuthorityList
+    next_authorities: StoredAuthorities
     forced: BlockNumber | None
 
 
@@ -90,7 +93,7 @@ CurrentSetId: Value[u64] = storage(default=0)
 SetIdSession: Map[Twox[u64], u32 | None] = storage()
 """A mapping from grandpa set ID to the index of the most recent session for it."""
 
-Authorities: Value[AuthorityList] = storage(default=())
+Authorities: Value[StoredAuthorities] = storage(default=())
 """The current list of authorities."""
 
 

@@ -6,6 +6,8 @@ nobody has asked for pays by a hold. Upstream: pallet_preimage.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from chain.pallets.balances_holds import ForPreimage, PreimageHold, hold, release
 from chain.pallets.balances_ops import unreserve
 from chain.pallets.nested import rocks
@@ -16,7 +18,7 @@ from chain.runtime.pallet import Pallet, call, event
 from chain.runtime.state import State
 from chain.runtime.storage import Identity, Map, storage
 from ganglion.hashing import blake2_256
-from ganglion.scale import DecodeError, Enumeration, codec, scale_type, u32, variant
+from ganglion.scale import AtMost, DecodeError, Enumeration, codec, scale_type, u32, variant
 from ganglion.units import AccountId, Hash, Rao
 
 MAX_SIZE = 4 * 1024 * 1024
@@ -106,7 +108,7 @@ StatusFor: Map[Identity[Hash], OldRequestStatus | None] = storage()
 RequestStatusFor: Map[Identity[Hash], RequestStatus | None] = storage()
 """The request status of a given hash."""
 
-PreimageFor: Map[Identity[tuple[Hash, u32]], bytes | None] = storage()
+PreimageFor: Map[Identity[tuple[Hash, u32]], Annotated[bytes, AtMost(MAX_SIZE)] | None] = storage()
 """The bytes of a hash and length."""
 
 

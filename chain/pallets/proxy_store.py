@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated, TypeAlias
 
 from chain.pallets.proxy_types import ProxyType
 from chain.runtime.errors import DispatchError, Errors, error
 from chain.runtime.pallet import Constant, constant, event
 from chain.runtime.storage import Map, Twox, storage
-from ganglion.scale import Enumeration, Outcome, scale_type, u16, u32, variant
+from ganglion.scale import AtMost, Enumeration, Outcome, scale_type, u16, u32, variant
 from ganglion.units import AccountId, BlockNumber, Hash, Rao
 
 ProxyDepositBase: Constant[Rao] = constant(Rao(60_000_000))
@@ -85,8 +86,8 @@ class Err(CallResult):
     _0: DispatchError
 
 
-Definitions = tuple[ProxyDefinition, ...]
-Pending = tuple[Announcement, ...]
+Definitions: TypeAlias = Annotated[tuple[ProxyDefinition, ...], AtMost(MaxProxies.value)]
+Pending: TypeAlias = Annotated[tuple[Announcement, ...], AtMost(MaxPending.value)]
 
 Proxies: Map[Twox[AccountId], tuple[Definitions, Rao]] = storage(default=((), Rao(0)))
 """The proxies of an account, with the amount held on deposit."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from chain.pallets.system import ParentHash
 from chain.runtime.pallet import Pallet, on_initialize
 from chain.runtime.state import State
 from chain.runtime.storage import Value, storage
+from ganglion.scale import AtMost
 from ganglion.units import BlockNumber, Hash
 
 LENGTH = 81
 
-RandomMaterial: Value[tuple[Hash, ...]] = storage(default=())
+RandomMaterial: Value[Annotated[tuple[Hash, ...], AtMost(LENGTH)]] = storage(default=())
 """Series of block headers from the last 81 blocks that acts as random seed material."""
 
 

@@ -11,7 +11,7 @@ from chain.runtime.call import Weight
 from chain.runtime.errors import DispatchError, Errors, error
 from chain.runtime.pallet import Constant, constant, event
 from chain.runtime.storage import Blake2, Map, Twox, Value, storage
-from ganglion.scale import Fixed, Outcome, scale_type, u8, u32
+from ganglion.scale import AtMost, Fixed, Outcome, scale_type, u8, u32
 from ganglion.units import BlockNumber
 
 TaskName = Annotated[bytes, Fixed(32)]
@@ -50,7 +50,9 @@ class RetryConfig:
 IncompleteSince: Value[BlockNumber | None] = storage()
 """Block number at which the agenda began incomplete execution."""
 
-Agenda: Map[Twox[BlockNumber], tuple[Task | None, ...]] = storage(default=())
+Agenda: Map[
+    Twox[BlockNumber], Annotated[tuple[Task | None, ...], AtMost(MaxScheduledPerBlock.value)]
+] = storage(default=())
 """Items to be executed, indexed by the block number that they should be executed on."""
 
 Retries: Map[Blake2[TaskAddress], RetryConfig | None] = storage()

@@ -35,7 +35,7 @@ from chain.runtime.errors import (
 from chain.runtime.origin import Root, SignedOrRoot
 from chain.runtime.pallet import Constant, Pallet, call, constant, event
 from chain.runtime.state import State
-from chain.runtime.storage import Blake2, Map, Twox, Value, storage
+from chain.runtime.storage import ITEMS, Blake2, Map, Twox, Value, storage
 from chain.runtime.types import Digest, DispatchEventInfo, EventRecord, Phase
 from ganglion.hashing import blake2_256
 from ganglion.scale import DecodeError, OpaqueOf, u16, u32
@@ -207,8 +207,14 @@ def remark_with_event(s: State, who: SignedOrRoot, remark: bytes) -> None:
 
 
 def _write_raw(s: State, key: bytes, value: bytes | None) -> None:
-    """Upstream stores any bytes; we refuse those that no reader could decode."""
+    """Upstream stores any bytes; we refuse those that no reader could decode.
+
+    Upstream's readers look at the beginning of a value: what is left over is not kept.
+    """
+    item = ITEMS.get(key[:32])
     try:
+        if item is not None and value is not None:
+            value = value[: item.codec.read(value, 0)[1]]
         s.write_raw(key, value)
     except DecodeError as e:
         raise PlainError(Corruption()) from e

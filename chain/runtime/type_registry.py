@@ -16,6 +16,7 @@ from ganglion.scale import (
     COMPACT,
     RESULT,
     SORTED_MAP,
+    SORTED_SET,
     Array,
     AtMost,
     Codec,
@@ -193,13 +194,23 @@ class TypeRegistry:
             [("K", key), ("V", value)],
         )
 
-    def _bounded(self, items: Any) -> int:
+    def _sorted_set(self, items: Any) -> int:
+        """BTreeSet: like BoundedVec, clients wrap its value once more."""
+        return self.add(
+            ("set", self.of(items)),
+            "BTreeSet",
+            lambda: self.composite([("_0", items)]),
+            [("T", get_args(items)[0])],
+        )
+
+    def _bounded(self, items: Any, weak: bool) -> int:
         """BoundedVec: clients tell it from a Vec by its path (and wrap its value once more)."""
         inner = self.of(items)
         item = Annotated[int, Uint(8)] if items is bytes else get_args(items)[0]
+        path = "weak_bounded_vec::WeakBoundedVec" if weak else "bounded_vec::BoundedVec"
         return self.add(
-            ("bounded", inner),
-            "bounded_collections::bounded_vec::BoundedVec",
+            (path, inner),
+            f"bounded_collections::{path}",
             lambda: self.composite([("_0", items)]),
             [("T", item), ("S", None)],
         )
@@ -218,8 +229,8 @@ class TypeRegistry:
                     return self._array(byte, size)
                 case Array(size):
                     return self._array(get_args(inner)[0], size)
-                case AtMost():
-                    return self._bounded(inner)
+                case AtMost(_, weak):
+                    return self._bounded(inner, weak)
                 case PackedOf(item):
                     return self._sequence(item)
                 case OpaqueOf(of):
@@ -228,6 +239,8 @@ class TypeRegistry:
                 return self._compact(inner)
             if mark is SORTED_MAP:
                 return self._sorted_map(inner)
+            if mark is SORTED_SET:
+                return self._sorted_set(inner)
             if mark is RESULT:
                 return self._result(next(a for a in get_args(inner) if a is not type(None)))
         return self.of(args[0])

@@ -30,11 +30,12 @@ from chain.pallets import balances_store, safe_mode, sudo, system, utility
 from chain.pallets.balances_ops import free_balance
 from chain.pallets.nested import Nobody, Signed, SystemOrigin
 from chain.pallets.nested import Root as RawRoot
+from chain.pallets.subtensor import storage_pool
 from chain.runtime.call import CALLS, DispatchClass, Pays, Weight
-from chain.runtime.errors import BadOrigin, TokenError, TokenErrorKind
+from chain.runtime.errors import BadOrigin, Corruption, PlainError, TokenError, TokenErrorKind
 from chain.runtime.extension import Context
 from chain.runtime.validity import Invalid, InvalidTransaction
-from ganglion.units import AccountId
+from ganglion.units import AccountId, NetUid
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "vectors" / "upstream-calls.json").read_text())
 
@@ -240,3 +241,14 @@ def test_failures_keep_their_own_error():
     s = world(tao=1)
     assert run(s, DAVE, "Balances.burn", 5 * TAO, False).error is not None
     fails(s, balances_store.Error.DeltaZero, ROOT, "Balances.force_adjust_total_issuance", 0, 0)
+
+
+def test_stored_bytes_are_read_by_their_beginning() -> None:
+    """Upstream's readers stop where the type ends; SDK 10's tests rely on it."""
+    s = world()
+    key = storage_pool.SubnetMovingPrice.key_of((storage_pool.SubnetMovingPrice, NetUid(2)))
+    price = (7 << 32).to_bytes(16, "little")
+    ok(s, ROOT, "System.set_storage", ((key, price + b"left over"),))
+    assert s[storage_pool.SubnetMovingPrice, NetUid(2)] == 7 << 32
+    assert s.read_raw(key) == price
+    fails(s, PlainError(Corruption()), ROOT, "System.set_storage", ((key, price[:5]),))

@@ -133,7 +133,7 @@ class Error(Errors):
     BeneficiaryDoesNotOwnHotkey = error(106, "The hotkey is not the beneficiary's.")
     ExpectedBeneficiaryOrigin = error(107, "Only the beneficiary may do this.")
     AdminActionProhibitedDuringWeightsWindow = error(
-        108, "Settings are frozen shortly before an epoch."
+        108, "Changing settings is prohibited in the freeze window before an epoch."
     )
     SymbolDoesNotExist = error(109, "The symbol is not on the list.")
     SymbolAlreadyInUse = error(110, "Another subnet has this symbol.")

@@ -9,6 +9,7 @@ Upstream: pallets/subtensor/src/staking/claim_root.rs
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 from chain.pallets.subtensor.accounts import compute_subnet_account
 from chain.pallets.subtensor.errors import Error
@@ -49,7 +50,7 @@ from consensus.economics.fixed import Fx32, clamp_u128
 from consensus.economics.trade import MIN_PRICE
 from ganglion.fixed import I96F32 as FORMAT
 from ganglion.fixed import sat_add_u64, sat_sub
-from ganglion.scale import u64
+from ganglion.scale import SORTED_SET, u64
 from ganglion.units import I96F32, ROOT_NETUID, AccountId, Alpha, Hash, NetUid, Rao
 
 log = logging.getLogger(__name__)
@@ -238,7 +239,9 @@ def forget_root_dividends(s: State, netuid: NetUid) -> None:
 
 
 @call(121, weight=138_999_000, reads=16, writes=4)
-def claim_root(s: State, coldkey: Signed, subnets: tuple[NetUid, ...]) -> None:
+def claim_root(
+    s: State, coldkey: Signed, subnets: Annotated[tuple[NetUid, ...], SORTED_SET]
+) -> None:
     """Claim the root emissions of a coldkey on one to five subnets."""
     ensure(0 < len(set(subnets)) <= MAX_SUBNETS_PER_CLAIM, Error.InvalidSubnetNumber)
     add_to_ring(s, coldkey)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
 
 from chain import timelock
 from chain.pallets.drand import Pulses
@@ -28,7 +27,7 @@ from chain.pallets.subtensor.events_weights import (
 )
 from chain.pallets.subtensor.mechanism import ensure_mechanism
 from chain.pallets.subtensor.neurons import set_last_update, storage_index
-from chain.pallets.subtensor.storage_commits import TimelockedWeightCommits
+from chain.pallets.subtensor.storage_commits import Ciphertext, TimelockedWeightCommits
 from chain.pallets.subtensor.storage_hyperparameters import (
     CommitRevealWeightsVersion,
     RevealPeriodEpochs,
@@ -43,14 +42,12 @@ from chain.runtime.origin import Signed
 from chain.runtime.pallet import call
 from chain.runtime.state import State, iter_keys
 from ganglion.hashing import blake2_256
-from ganglion.scale import AtMost, DecodeError, codec, u16, u64
+from ganglion.scale import DecodeError, codec, u16, u64
 from ganglion.units import AccountId, Hash, MechId, NetUid, NetUidStorageIndex
 
-MAX_COMMIT_BYTES = 5_000
 CRV3_VERSION = 4
 """The version that the call without one stands for."""
 
-Ciphertext = Annotated[bytes, AtMost(MAX_COMMIT_BYTES)]
 TimelockedCommit = tuple[AccountId, int, bytes, int]
 """Hotkey, block of the commit, ciphertext, drand round."""
 

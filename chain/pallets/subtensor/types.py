@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated
 
-from ganglion.scale import Enumeration, scale_type, u8, u16, u32, u64, u128, variant
+from ganglion.scale import SORTED_SET, Enumeration, scale_type, u8, u16, u32, u64, u128, variant
 from ganglion.units import U64F64, AccountId, Alpha, NetUid
 
 NOBODY = AccountId(bytes(32))
@@ -146,7 +147,7 @@ class Keep(RootClaimTypeEnum):
 class KeepSubnets(RootClaimTypeEnum):
     """It stays as alpha on the named subnets (ascending) and is sold on the others."""
 
-    subnets: tuple[NetUid, ...]
+    subnets: Annotated[tuple[NetUid, ...], SORTED_SET]
 
 
 @scale_type("pallet_subtensor::utils::rate_limiting::Hyperparameter")
