@@ -25,13 +25,13 @@ from chain.pallets.system_limits import BASE_BLOCK
 from chain.pallets.system_types import BlockWeight, LastRuntimeUpgradeInfo
 from chain.pallets.transaction_payment import BASE_EXTRINSIC_WEIGHT
 from chain.runtime.apis import Method
-from chain.runtime.call import DispatchClass, DispatchInfo, Pays, Weight
+from chain.runtime.call import DispatchClass, DispatchInfo, Pays, RuntimeCall, Weight
 from chain.runtime.dispatch import DispatchResult, dispatch
 from chain.runtime.errors import CallError
 from chain.runtime.extension import Context, Extension
 from chain.runtime.metadata import metadata_bytes
 from chain.runtime.origin import NONE, signed
-from chain.runtime.runtime import CALLS, Runtime, encode_event
+from chain.runtime.runtime import CALLS, Runtime, event_encoder
 from chain.runtime.signatures import verify_signature
 from chain.runtime.state import State
 from chain.runtime.types import (
@@ -52,6 +52,16 @@ class InvalidBlock(Exception):
     """A block that no honest author makes; the text says which rule it breaks."""
 
 
+class MisplacedInherent(InvalidTransaction):
+    """An inherent that does not stand before all other extrinsics."""
+
+    def __init__(self) -> None:
+        super().__init__(Invalid.BadMandatory)
+
+    def __str__(self) -> str:
+        return "an inherent stands behind other extrinsics"
+
+
 class UnknownMethod(Exception):
     """state_call of something that this runtime does not export."""
 
@@ -64,6 +74,7 @@ class BlockContext(BlockUse):
     """What the running block has used, and where its events change phase."""
 
     count: int = 0
+    inherents_over: bool = False
     encoded_events: int = 0
     events: bytearray | None = None
 
@@ -133,9 +144,14 @@ class Executive:
             )
 
     def inherents(self, s: State, now_ms: int, data: Any = None) -> list[bytes]:
-        """The extrinsics that every author puts first; `data` is for pallets that ask more."""
+        """The extrinsics that every author puts first; `data` is for pallets that ask more.
+
+        What is no inherent by its class (pulses, which may come from anybody) stands behind.
+        """
         calls = [hook(s, now_ms, data) for hook in self._inherents]
-        return [bare(call) for call in calls if call is not None]
+        made = [call for call in calls if call is not None]
+        made.sort(key=lambda c: _info(c).dispatch_class is not DispatchClass.Mandatory)
+        return [bare(call) for call in made]
 
     def apply_extrinsic(self, s: State, raw: bytes) -> DispatchResult:
         """Run one extrinsic; a failed dispatch is in the result and keeps fee and nonce.
@@ -143,6 +159,9 @@ class Executive:
         Raises InvalidTransaction (nothing written) when it may not be in this block at all.
         """
         ctx = self._context(s, raw, in_block=True)
+        is_inherent = ctx.who is None and ctx.info.dispatch_class is DispatchClass.Mandatory
+        if is_inherent and s.block.inherents_over:
+            raise MisplacedInherent
         mark = s.mark()
         try:
             for validate in self._validating:
@@ -159,6 +178,7 @@ class Executive:
         ctx.notes["actual_pays"] = result.pays
         for settle in self._settling:
             settle(s, ctx, result.weight, result.error is not None)
+        s.block.inherents_over = not is_inherent
         self._note_applied(s, ctx, result)
         return result
 
@@ -182,7 +202,7 @@ class Executive:
         out = block.events
         assert out is not None
         for event in s.events[block.encoded_events :]:
-            out += phase + encode_event(event) + b"\0"
+            out += phase + event_encoder(type(event))(event) + b"\0"
         block.encoded_events = len(s.events)
 
     def finalize_block(self, s: State) -> list[DigestItem]:
@@ -229,8 +249,7 @@ class Executive:
             if in_block:
                 raise InvalidTransaction(Invalid.Call) from e
             raise
-        entry = CALLS.entry(extrinsic.call)
-        info = entry.info(extrinsic.call.args)
+        info = _info(extrinsic.call)
         ctx = Context(None, extrinsic.call, info, extrinsic.length, in_block=in_block)
         ctx.notes["pays"] = info.pays is Pays.Yes
         if extrinsic.signature is None:
@@ -312,7 +331,12 @@ class Executive:
     def dispatch_info(self, raw: bytes) -> tuple[DispatchInfo, Extrinsic]:
         """Weight and fee rule of an extrinsic, signature unchecked; raises DecodeError."""
         extrinsic = decode_extrinsic(raw)
-        return CALLS.entry(extrinsic.call).info(extrinsic.call.args), extrinsic
+        return _info(extrinsic.call), extrinsic
+
+
+def _info(call: RuntimeCall) -> DispatchInfo:
+    """Weight, class and fee rule of a call."""
+    return CALLS.entry(call).info(call.args)
 
 
 def _overriding(runtime: Runtime, name: str) -> list[Any]:

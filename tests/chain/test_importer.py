@@ -7,6 +7,7 @@ import pytest
 from chain.author import next_turn, propose
 from chain.blocks import Block, Header, extrinsics_root, seal, slot_digest, split_seal
 from chain.chainspec import preset
+from chain.dev.signing import signed_call, transfer
 from chain.executive import Executive, InvalidBlock
 from chain.importer import AlreadyImported, Importer, OnStaleFork, TooEarly, UnknownParent
 from chain.pallets import aura
@@ -84,6 +85,23 @@ def test_own_blocks_are_taken_by_another_node(chain, other):
         parent = block.header.hash
     assert chain.store.best() == other.store.best() == (parent, 5)
     assert dict(chain.store.state_at(parent).items()) == dict(other.store.state_at(parent).items())
+
+
+def test_inherents_come_first(chain, other):
+    block, _ = chain.make(chain.store.genesis_hash, 1)
+    executive = chain.executive
+    paid = signed_call(executive, ALICE, transfer(executive, BOB.account_id, 10**6), nonce=0)
+    good = (*block.extrinsics, paid)
+    with pytest.raises(InvalidBlock, match="state root"):
+        other.importer.import_block(with_body(block, good))
+    bad = (paid, *block.extrinsics)
+    with pytest.raises(InvalidBlock, match="extrinsic 1 is invalid: an inherent stands behind"):
+        other.importer.import_block(with_body(block, bad))
+
+
+def with_body(block: Block, body: tuple[bytes, ...]) -> Block:
+    """The block with another body, which its header commits to."""
+    return Block(resealed(block.header, extrinsics_root=extrinsics_root(list(body))), body)
 
 
 def test_a_decoded_parent_state_gives_the_same(chain, other):
