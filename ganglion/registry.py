@@ -49,9 +49,9 @@ from ganglion.registry_composites import (
     list_codec,
     map_codec,
     option_codec,
-    outer_codec,
     variant_codec,
 )
+from ganglion.registry_outer import outer_codec
 from ganglion.scale import MAX_DEPTH, Codec, DecodeError
 
 MAX_TYPE_DEPTH = 64

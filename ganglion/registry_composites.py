@@ -7,16 +7,12 @@ tens of thousands of fields; writers are plain loops that can say which field wa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ganglion import registry_leaves as leaf
 from ganglion.errors import EncodeError, MetadataError
 from ganglion.registry_leaves import shown
 from ganglion.scale import Codec, DecodeError, compact_encode, compact_read
-
-if TYPE_CHECKING:
-    from ganglion.metadata_types import VariantDef
-    from ganglion.registry import Registry
 
 MAX_EMPTY_ITEMS = 256
 """How many items without any bytes an array may have: they cost nothing to send."""
@@ -178,7 +174,7 @@ def variant_codec(name: str, table: Table) -> Codec[Any]:
             label, inner = value, None
         found = by_name.get(label) if isinstance(label, str) else None
         if found is None:
-            raise EncodeError(f"{shown(label)} is no {name}: {_some(by_name)}")
+            raise EncodeError(f"{shown(label)} is no {name}: {some_of(by_name)}")
         index, content = found
         if content is None:
             return bytes((index,))
@@ -203,73 +199,7 @@ def variant_codec(name: str, table: Table) -> Codec[Any]:
     return Codec(name, encode, read, size)
 
 
-def _some(names: Iterable[str], most: int = 12) -> str:
+def some_of(names: Iterable[str], most: int = 12) -> str:
+    """The first of some names, for an error."""
     known = list(names)
     return ", ".join(known[:most]) + (", ..." if len(known) > most else "")
-
-
-class _Outer:
-    """One pallet's part of the outer call or event enum."""
-
-    def __init__(self, registry: Registry, pallet: VariantDef) -> None:
-        self.name, self.index = pallet.name, pallet.index
-        self._registry = registry
-        inner = pallet.fields[0].type if len(pallet.fields) == 1 else None
-        variants = registry.variants(inner) if inner is not None else ()
-        self.by_index = {v.index: v for v in variants}
-        self.by_name = {v.name: v for v in variants}
-        self._codecs: dict[int, Codec[Any]] = {}
-
-    def content(self, item: VariantDef) -> Codec[Any]:
-        """Arguments: a dict when they have names, else always a tuple. Compiled at first use."""
-        made = self._codecs.get(item.index)
-        if made is None:
-            parts = [self._registry.codec(f.type) for f in item.fields]
-            names = [f.name for f in item.fields if f.name is not None]
-            made = fields_codec(names if len(names) == len(parts) else None, parts)
-            self._codecs[item.index] = made
-        return made
-
-
-def outer_codec(registry: Registry, variants: tuple[VariantDef, ...]) -> Codec[Any]:
-    """The outer call or event enum, as {"pallet", "name", "args"}.
-
-    Calls hold calls; `registry.deeper` ends their nesting.
-    """
-    pallets = [_Outer(registry, v) for v in variants]
-    by_index = {p.index: p for p in pallets}
-    by_name = {p.name: p for p in pallets}
-
-    def encode(value: Any) -> bytes:
-        data = getattr(value, "data", value)
-        if isinstance(data, bytes | bytearray):
-            return bytes(data)
-        if not isinstance(value, dict) or not {"pallet", "name"} <= set(value):
-            raise EncodeError(f"{shown(value)} is no call: give pallet, name and args")
-        pallet = by_name.get(value["pallet"])
-        if pallet is None:
-            raise EncodeError(f"no pallet {shown(value['pallet'])}: {_some(by_name, 40)}")
-        item = pallet.by_name.get(value["name"])
-        if item is None:
-            raise EncodeError(f"{pallet.name} has no {shown(value['name'])}")
-        try:
-            with registry.deeper(EncodeError):
-                args = pallet.content(item).encode(value.get("args", {}))
-        except EncodeError as e:
-            raise EncodeError(f"{pallet.name}.{item.name}: {e}") from e
-        return bytes((pallet.index, item.index)) + args
-
-    def read(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-        if at + 2 > len(data):
-            raise DecodeError("call or event: the data ends before it")
-        pallet = by_index.get(data[at])
-        if pallet is None:
-            raise DecodeError(f"call or event: no pallet {data[at]}")
-        item = pallet.by_index.get(data[at + 1])
-        if item is None:
-            raise DecodeError(f"call or event: {pallet.name} has no item {data[at + 1]}")
-        with registry.deeper(DecodeError):
-            args, at = pallet.content(item).read(data, at + 2)
-        return {"pallet": pallet.name, "name": item.name, "args": args}, at
-
-    return Codec("call or event", encode, read)

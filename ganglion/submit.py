@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
 from ganglion.era import Era
@@ -25,11 +25,10 @@ from ganglion.keys import Keypair
 from ganglion.pool_errors import explained
 from ganglion.receipt import Receipt, build_receipt
 from ganglion.registry import Call
-from ganglion.rpc import HttpRpc
+from ganglion.rpc import HttpRpc, Rpc
 from ganglion.rpc_core import result_bytes
-
-if TYPE_CHECKING:
-    from ganglion.client import Client
+from ganglion.runtime import Runtime
+from ganglion.view import Reads
 
 Wait = Literal["pool", "block", "finalized"]
 
@@ -52,10 +51,45 @@ class _Sent:
     last: int
 
 
+class Chain(Protocol):
+    """What submitting asks of a client; the errors are the client's."""
+
+    genesis_hash: str
+
+    @property
+    def rpc(self) -> Rpc:
+        """The connection."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime at the head, as last seen."""
+
+    async def refresh_runtime(self) -> Runtime:
+        """The runtime at the head, asked anew."""
+
+    async def nonce(self, address: str) -> int:
+        """The nonce of an account's next transaction."""
+
+    async def header(self, block_hash: str | None = None) -> Header:
+        """A block's header, the head's by default."""
+
+    async def finalized_hash(self) -> str:
+        """The hash of the last finalized block."""
+
+    async def block_hash(self, number: int) -> str:
+        """The hash of a block."""
+
+    async def extrinsics(self, block_hash: str) -> tuple[Header, list[bytes]]:
+        """The header and the encoded extrinsics of a block."""
+
+    def at(self, block_hash: str) -> Reads:
+        """Reads at one block."""
+
+
 class Submitter:
     """Submits for one client; transactions of one account go one after the other."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Chain) -> None:
         self._client = client
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
