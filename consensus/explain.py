@@ -141,9 +141,17 @@ def table(explanation: Explanation) -> str:
         f"paid {e.server_emission} rao as miner, {e.validator_emission} rao as validator"
     )
     names = [
-        "validator", "stake", "weight", "clipped", "lost", "bond before", "bond after",
-        "paid miner, rao", "earned, rao", "worth, rao",
-    ]  # fmt: skip
+        "validator",
+        "stake",
+        "weight",
+        "clipped",
+        "lost",
+        "bond before",
+        "bond after",
+        "paid miner, rao",
+        "earned, rao",
+        "worth, rao",
+    ]
     lines = [names]
     for v in e.voices:
         shares = (v.stake, v.weight, v.clipped, v.lost, v.bond_before, v.bond)

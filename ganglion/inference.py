@@ -134,9 +134,13 @@ class Inference:
     """
 
     def __init__(
-        self, netuid: int, key: Keypair, network: str = DEFAULT_URL,
-        patience: Patience | None = None, sealed: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        netuid: int,
+        key: Keypair,
+        network: str = DEFAULT_URL,
+        patience: Patience | None = None,
+        sealed: bool = False,
+    ) -> None:
         self.netuid, self.key, self.sealed = netuid, key, sealed
         self._seals: SealedCaller | None = None
         self._client = Client(network)
@@ -178,9 +182,11 @@ class Inference:
         return ranked[::-1][:ATTEMPTS]
 
     async def ask(
-        self, prompt: str | Sequence[tuple[str, str]], style: Style | None = None,
+        self,
+        prompt: str | Sequence[tuple[str, str]],
+        style: Style | None = None,
         model: str = ANY_MODEL,
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         """The answer to a question or a chat of (role, content) turns.
 
         Raises NoAnswer when several miners in turn gave none, or the errors of the connection.
@@ -247,15 +253,24 @@ class Inference:
         receipts.check(signed, self._expected(neuron, body, signed, first))
         part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens), signed)
         finish = signed.receipt.finish.name.lower()
-        return Answer(progress.text + answer.text, finish, answer.prompt_tokens,
-                      (*progress.parts, part))  # fmt: skip
+        return Answer(
+            progress.text + answer.text, finish, answer.prompt_tokens, (*progress.parts, part)
+        )
 
     def _expected(self, neuron: Neuron, body: bytes, signed: SignedReceipt, first: int) -> Expected:
         miner = ss58.decode(neuron.hotkey, prefix=None)
         # which weights are the right ones is for validators to judge; the receipt names them
         weights, seed = signed.receipt.weights, signed.receipt.seed
-        return Expected(self._genesis, self.netuid, blake2_256(body), self.key.public_key, miner,
-                        weights, seed, first)  # fmt: skip
+        return Expected(
+            self._genesis,
+            self.netuid,
+            blake2_256(body),
+            self.key.public_key,
+            miner,
+            weights,
+            seed,
+            first,
+        )
 
     async def embed(self, texts: Sequence[str], model: str = ANY_MODEL) -> Embeddings:
         """Vectors for texts. Raises NoAnswer, or the errors of the connection."""
@@ -302,9 +317,13 @@ def ask(
 
 
 def embed(
-    texts: Sequence[str], *, netuid: int, key: Keypair | str, network: str = DEFAULT_URL,
+    texts: Sequence[str],
+    *,
+    netuid: int,
+    key: Keypair | str,
+    network: str = DEFAULT_URL,
     model: str = ANY_MODEL,
-) -> Embeddings:  # fmt: skip
+) -> Embeddings:
     """Embed once and wait. See Inference.embed."""
 
     async def once() -> Embeddings:

@@ -113,11 +113,13 @@ def show(report: dict[str, Any]) -> str:
     for row in report["faults"]:
         when = f"{row['tokens_median']:g} (max {row['tokens_max']})" if row["caught"] else "-"
         note = ", ".join(row["by"]) or NOT_AT_THIS_SIZE.get(row["kind"], "NOT DETECTED")
-        lines.append(f"{row['kind']:18} {row['class']:6} {row['caught']}/{row['of']:<5} "
-                     f"{when:>13}  {note}")  # fmt: skip
+        lines.append(
+            f"{row['kind']:18} {row['class']:6} {row['caught']}/{row['of']:<5} {when:>13}  {note}"
+        )
     lines += ["", f"{'honest engine':18} {'chunks':>7} {'answers refused':>16}"]
-    lines += [f"{r['engine']:18} {r['chunks']:7} {r['answers_refused']:16}"
-              for r in report["honest"]]  # fmt: skip
+    lines += [
+        f"{r['engine']:18} {r['chunks']:7} {r['answers_refused']:16}" for r in report["honest"]
+    ]
     lines += ["", f"malformed fingerprints: {report['fuzz']}", ""]
     lines += [f"{name:26} {what}" for name, what in ELSEWHERE]
     return "\n".join(lines)
@@ -143,8 +145,9 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     found = asyncio.run(report(options))
     print(json.dumps(found) if options.json else show(found))
-    missed = [r for r in found["faults"]
-              if r["caught"] < r["of"] and r["kind"] not in NOT_AT_THIS_SIZE]  # fmt: skip
+    missed = [
+        r for r in found["faults"] if r["caught"] < r["of"] and r["kind"] not in NOT_AT_THIS_SIZE
+    ]
     return 1 if missed else 0
 
 

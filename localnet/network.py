@@ -101,8 +101,9 @@ class Network:
             while READY_MARK not in process.tail(200):
                 process.check()
                 if time.monotonic() > deadline:
-                    raise ProcessFailed(f"{process.name} is not ready after {READY_SECONDS:g} s:\n"
-                                        f"{process.tail()}")  # fmt: skip
+                    raise ProcessFailed(
+                        f"{process.name} is not ready after {READY_SECONDS:g} s:\n{process.tail()}"
+                    )
                 await asyncio.sleep(0.05)
 
     def _node_command(self) -> list[str]:

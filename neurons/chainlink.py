@@ -90,13 +90,17 @@ class ChainLink:
         if uid is not None:
             return uid
         if not await self.client.query("SubtensorModule", "NetworksAdded", self.netuid):
-            raise ChainProblem(f"there is no subnet {self.netuid} on this chain: `ganglion subnet "
-                               "list` shows those that there are")  # fmt: skip
+            raise ChainProblem(
+                f"there is no subnet {self.netuid} on this chain: `ganglion subnet "
+                "list` shows those that there are"
+            )
         burn = Balance(await self.client.query("SubtensorModule", "Burn", self.netuid))
         funds = await self.client.balance(coldkey.address)
         if funds.as_rao() <= burn.as_rao():
-            raise ChainProblem(f"registration on subnet {self.netuid} costs {burn}, and "
-                               f"{coldkey.address} has {funds}: send it some TAO")  # fmt: skip
+            raise ChainProblem(
+                f"registration on subnet {self.netuid} costs {burn}, and "
+                f"{coldkey.address} has {funds}: send it some TAO"
+            )
         log.info("registering on subnet %d for %s", self.netuid, burn)
         await self._submit(
             "burned_register", coldkey, netuid=self.netuid, hotkey=self.hotkey.address

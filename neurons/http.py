@@ -85,9 +85,13 @@ class Gate:
         except web.HTTPRequestEntityTooLarge as e:
             raise Refusal(413, "too-large", f"a request has at most {MAX_BODY} bytes") from e
         if btauth.HEADER_SIGNATURE not in request.headers:
-            raise Refusal(401, "unsigned", "requests to this server are signed: add btauth/1 "
-                          f"headers ({btauth.HEADER_HOTKEY}, {btauth.HEADER_NONCE}, "
-                          f"{btauth.HEADER_SIGNATURE})")  # fmt: skip
+            raise Refusal(
+                401,
+                "unsigned",
+                "requests to this server are signed: add btauth/1 "
+                f"headers ({btauth.HEADER_HOTKEY}, {btauth.HEADER_NONCE}, "
+                f"{btauth.HEADER_SIGNATURE})",
+            )
         try:
             caller = self._verifier.verify(request.headers, request.method, request.path_qs, body)
         except AuthError as e:

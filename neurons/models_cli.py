@@ -61,10 +61,16 @@ def list_models(url: Url = URL_DEFAULT, as_json: Json = False) -> None:
         show([model.to_json() for model in found], as_json)
         return
     rows = [
-        (m.entry.name, m.entry.weights_hash.hex()[:12], "exact, fast" if m.entry.fast else "exact",
-         m.price.prompt, m.price.completion, m.owner)
+        (
+            m.entry.name,
+            m.entry.weights_hash.hex()[:12],
+            "exact, fast" if m.entry.fast else "exact",
+            m.price.prompt,
+            m.price.completion,
+            m.owner,
+        )
         for m in found
-    ]  # fmt: skip
+    ]
     columns = ("model", "weights", "classes", "rao/M prompt", "rao/M output", "owner")
     table(f"{len(rows)} models", columns, rows)
 

@@ -87,9 +87,11 @@ def coldkey_of(options: argparse.Namespace) -> Keypair:
 def set_up(options: argparse.Namespace) -> None:
     """Logging to standard error, one line an entry."""
     logging.basicConfig(
-        level=options.log.upper(), stream=sys.stderr, force=True,
+        level=options.log.upper(),
+        stream=sys.stderr,
+        force=True,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )  # fmt: skip
+    )
 
 
 def limit_threads() -> None:

@@ -88,9 +88,11 @@ def _name(key: Any) -> str:
 def _registered(name: str, value: dict[str, Any]) -> Registered:
     fast = value["fast"]
     entry = ModelEntry(
-        name, _bytes(value["weights_hash"]), _bytes(value["tokenizer_hash"]),
+        name,
+        _bytes(value["weights_hash"]),
+        _bytes(value["tokenizer_hash"]),
         None if fast is None else Thresholds(**{k: int(v) for k, v in fast.items()}),
-    )  # fmt: skip
+    )
     price = Price(int(value["price"]["prompt"]), int(value["price"]["completion"]))
     return Registered(entry, str(value["owner"]), price, int(value["updated_at"]))
 

@@ -87,7 +87,7 @@ def apply(record: Record, verdict: Verdict, reward: int, policy: Policy, block: 
             "tokens": verdict.tokens,
             "ms": verdict.total_ms,
             "reward": reward,
-        }  # fmt: skip
+        }
     )
     if verdict.reason is Reason.OURS:
         return

@@ -37,7 +37,7 @@ HARD = frozenset(
         Reason.FINGERPRINT,
         Reason.VECTORS,
         Reason.DUPLICATE,
-    }  # fmt: skip
+    }
 )
 """Reasons that only a broken or dishonest miner gives: they zero it for a while."""
 

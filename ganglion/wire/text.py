@@ -38,7 +38,7 @@ KNOWN = frozenset(
         "top_p",
         "max_tokens",
         "stop",
-    }  # fmt: skip
+    }
 )
 FINISHES = {"length": Finish.LENGTH, "stop": Finish.STOP}
 

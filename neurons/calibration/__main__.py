@@ -56,8 +56,10 @@ def honest_variants(folder: Path, name: str) -> dict[str, tuple[Variant, int]]:
 
 def row(name: str, found: Distances) -> str:
     """One line of the table of measurements."""
-    worst = [max(getattr(c, n) for c in found.chunks)
-             for n in ("exponents", "mantissa_mean", "mantissa_median")]  # fmt: skip
+    worst = [
+        max(getattr(c, n) for c in found.chunks)
+        for n in ("exponents", "mantissa_mean", "mantissa_median")
+    ]
     margin = max(found.misses, default=0) / 1e6
     return (
         f"{name:24} {len(found.chunks):6} {worst[0]:9} {worst[1] / 1000:9.2f} "

@@ -101,9 +101,12 @@ Variant = Callable[[], LanguageModel]
 
 
 def calibrate(
-    verifier: LanguageModel, tokenizer: Tokenizer, variants: Mapping[str, tuple[Variant, int]],
-    chunks: int, seed: int = 1,
-) -> tuple[Thresholds, dict[str, Distances]]:  # fmt: skip
+    verifier: LanguageModel,
+    tokenizer: Tokenizer,
+    variants: Mapping[str, tuple[Variant, int]],
+    chunks: int,
+    seed: int = 1,
+) -> tuple[Thresholds, dict[str, Distances]]:
     """Thresholds from at least `chunks` honest chunks a variant; also what each measured.
 
     `variants` maps a name to (engine, batch width).

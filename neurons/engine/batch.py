@@ -102,9 +102,14 @@ class Scheduler:
     """The batcher of one model. `budget` tokens go into a pass, `width` sequences run at once."""
 
     def __init__(
-        self, pool: PagePool, vocab: int, context: int,
-        budget: int = 256, width: int = 32, queue: int = 256,
-    ) -> None:  # fmt: skip
+        self,
+        pool: PagePool,
+        vocab: int,
+        context: int,
+        budget: int = 256,
+        width: int = 32,
+        queue: int = 256,
+    ) -> None:
         self.pool, self.vocab, self.context = pool, vocab, context
         self.budget, self.width, self.queue = budget, width, queue
         self._waiting: list[Job] = []

@@ -77,8 +77,10 @@ class ServerDrafter:
         try:
             steps = read_sglang(answer) if sglang else read_openai(answer)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
-            raise DraftFailed(f"{self._backend.url} sent no token ids and log-probabilities "
-                              f"that can be read ({type(e).__name__}: {e})") from e  # fmt: skip
+            raise DraftFailed(
+                f"{self._backend.url} sent no token ids and log-probabilities "
+                f"that can be read ({type(e).__name__}: {e})"
+            ) from e
         return steps[:count]
 
     async def close(self) -> None:

@@ -61,8 +61,11 @@ def read_tensors(path: Path) -> Iterator[tuple[str, Floats]]:
     body = raw[8 + size :]
     try:
         header = json.loads(bytes(raw[8 : 8 + size]))
-        entries = [(n, e["dtype"], e["shape"], *e["data_offsets"])
-                   for n, e in header.items() if n != "__metadata__"]  # fmt: skip
+        entries = [
+            (n, e["dtype"], e["shape"], *e["data_offsets"])
+            for n, e in header.items()
+            if n != "__metadata__"
+        ]
         for name, dtype, shape, start, end in entries:
             if not 0 <= start <= end <= len(body):
                 raise EngineError(f"{path}: tensor {name} lies outside the file: fetch it again")

@@ -41,9 +41,13 @@ class RemoteWorker:
     """What `Worker` is, with a server that drafts. `side` holds the same weights."""
 
     def __init__(
-        self, side: LanguageModel, drafter: Drafter, pages: int = 1024, width: int = 32,
+        self,
+        side: LanguageModel,
+        drafter: Drafter,
+        pages: int = 1024,
+        width: int = 32,
         queue_limit: int = 256,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.model, self.card, self.pool = side, side.card, PagePool(pages)
         self._drafter = drafter
         self._places = Places(self.pool, self.card.context, width, queue_limit)

@@ -48,8 +48,10 @@ def check_pin(folder: Path, name: str) -> None:
         return
     found = sha256(weight_files(folder)[0].read_bytes()).hexdigest()
     if found != wanted:
-        raise EngineError(f"the weights in {folder} are not those of {name}: SHA-256 {found}, "
-                          f"{wanted} was expected")  # fmt: skip
+        raise EngineError(
+            f"the weights in {folder} are not those of {name}: SHA-256 {found}, "
+            f"{wanted} was expected"
+        )
 
 
 class SentenceEmbedder:
@@ -69,9 +71,15 @@ class SentenceEmbedder:
             longest = int(read_json(settings).get("max_seq_length", longest))
         self._longest = longest
         self._card = ModelCard(
-            name, weights_hash(folder), tokenizer_hash(folder), self._net.config.vocab_size,
-            self._net.config.hidden_size, longest, frozenset(), exact=False,
-        )  # fmt: skip
+            name,
+            weights_hash(folder),
+            tokenizer_hash(folder),
+            self._net.config.vocab_size,
+            self._net.config.hidden_size,
+            longest,
+            frozenset(),
+            exact=False,
+        )
 
     @property
     def card(self) -> ModelCard:
@@ -92,9 +100,12 @@ class SentenceEmbedder:
     def _batch(self, texts: Sequence[str]) -> torch.Tensor:
         with torch.inference_mode():
             inputs = self._tokenizer(
-                list(texts), padding=True, truncation=True, max_length=self._longest,
+                list(texts),
+                padding=True,
+                truncation=True,
+                max_length=self._longest,
                 return_tensors="pt",
-            ).to(self._device)  # fmt: skip
+            ).to(self._device)
             states = self._net(**inputs).last_hidden_state
             mask = inputs["attention_mask"][:, :, None]
             mean = (states * mask).sum(1) / mask.sum(1)

@@ -30,8 +30,12 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
     if open_key is not None:
         key = open_key
     elif scheme.lower() != "bearer" or not key:
-        raise ApiError(401, "authentication_error", "send your API key as `Authorization: Bearer "
-                       "KEY`", "invalid_api_key")  # fmt: skip
+        raise ApiError(
+            401,
+            "authentication_error",
+            "send your API key as `Authorization: Bearer KEY`",
+            "invalid_api_key",
+        )
     price = request.headers.get("X-Ganglion-Max-Price")
     try:
         most = None if price is None else float(price)
@@ -53,9 +57,12 @@ class GatewayApp:
     """The routes. `open_key` serves callers without a key of their own."""
 
     def __init__(
-        self, store: Store, text: TextGateway | None, embed: EmbedGateway | None,
+        self,
+        store: Store,
+        text: TextGateway | None,
+        embed: EmbedGateway | None,
         open_key: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store, self._text, self._embed, self._open_key = store, text, embed, open_key
         self._started = int(time.time())
         self.app = web.Application(client_max_size=MAX_BODY)
@@ -95,8 +102,12 @@ class GatewayApp:
         return web.json_response({"ok": True, "text_miners": miners})
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
-        raise ApiError(404, "invalid_request_error", f"there is no {request.method} "
-                       f"{request.path[:100]} here", "unknown_url")  # fmt: skip
+        raise ApiError(
+            404,
+            "invalid_request_error",
+            f"there is no {request.method} {request.path[:100]} here",
+            "unknown_url",
+        )
 
     # --- text ---
 
@@ -156,15 +167,22 @@ class GatewayApp:
         await self._store.authenticate(wish_of(request, self._open_key).key)
         routers = [g.router for g in (self._text, self._embed) if g is not None]
         served = sorted({model for router in routers for model in router.models()})
-        shown = [{"id": m, "object": "model", "created": self._started, "owned_by": "subnet"}
-                 for m in served]  # fmt: skip
+        shown = [
+            {"id": m, "object": "model", "created": self._started, "owned_by": "subnet"}
+            for m in served
+        ]
         wanted = request.match_info.get("model")
         if wanted is None:
             return web.json_response({"object": "list", "data": shown})
         one = next((m for m in shown if m["id"] == wanted), None)
         if one is None:
-            raise ApiError(404, "invalid_request_error", f"the model {wanted[:100]} is not served",
-                           "model_not_found", "model")  # fmt: skip
+            raise ApiError(
+                404,
+                "invalid_request_error",
+                f"the model {wanted[:100]} is not served",
+                "model_not_found",
+                "model",
+            )
         return web.json_response(one)
 
     async def _receipts(self, request: web.Request) -> web.StreamResponse:
@@ -198,7 +216,7 @@ class Stream:
                 "Content-Type": "text/event-stream",
                 "Cache-Control": "no-store",
                 "X-Request-Id": reply.id,
-            }  # fmt: skip
+            }
         )
 
     async def aclose(self) -> None:

@@ -55,8 +55,14 @@ class Directory:
             try:
                 said = orjson.loads(await self._caller.fetch(target, "GET", "/status"))
                 known = described(neuron.uid, target, said[self._service])
-            except (CallFailed, BadMessage, orjson.JSONDecodeError, LookupError, TypeError,
-                    ValueError) as e:  # fmt: skip
+            except (
+                CallFailed,
+                BadMessage,
+                orjson.JSONDecodeError,
+                LookupError,
+                TypeError,
+                ValueError,
+            ) as e:
                 log.info("uid %d does not tell what it serves: %s", neuron.uid, e)
                 return None
             self._known[neuron.hotkey] = (now, known)

@@ -48,11 +48,21 @@ class EmbedGateway:
         wanted = Wanted(model, 0, wish.max_price, wish.exact)
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
-            raise ApiError(404, "invalid_request_error", f"nobody serves {model} here",
-                           "model_not_found", "model")  # fmt: skip
+            raise ApiError(
+                404,
+                "invalid_request_error",
+                f"nobody serves {model} here",
+                "model_not_found",
+                "model",
+            )
         bound = sum(len(text.encode()) + 8 for text in texts)
-        order = Order("embd-" + secrets.token_hex(12), model, blake2_256(body),
-                      self._prices.cost(bound, 0), wish.idempotency)  # fmt: skip
+        order = Order(
+            "embd-" + secrets.token_hex(12),
+            model,
+            blake2_256(body),
+            self._prices.cost(bound, 0),
+            wish.idempotency,
+        )
         try:
             opened = await self._store.open(wish.key, order)
         except Denied as e:
@@ -62,9 +72,13 @@ class EmbedGateway:
         return await self._ask(ranked, EmbedRequest(b"", model, texts), packed, order, opened)
 
     async def _ask(
-        self, ranked: list[Miner], request: EmbedRequest, packed: bool, order: Order,
+        self,
+        ranked: list[Miner],
+        request: EmbedRequest,
+        packed: bool,
+        order: Order,
         opened: Opened,
-    ) -> web.Response:  # fmt: skip
+    ) -> web.Response:
         failures = []
         for miner in ranked[:ATTEMPTS]:
             try:
@@ -79,12 +93,18 @@ class EmbedGateway:
                 self.router.on_success(miner)
                 made = api.embeddings(request.model, answer.vectors, answer.prompt_tokens, packed)
                 cost = min(self._prices.cost(answer.prompt_tokens, 0), order.reserve)
-                part = PartRow(self._identity.netuid, miner.uid, miner.target.hotkey, 0,
-                               answer.signed.to_json())  # fmt: skip
+                part = PartRow(
+                    self._identity.netuid,
+                    miner.uid,
+                    miner.target.hotkey,
+                    0,
+                    answer.signed.to_json(),
+                )
                 outcome = Outcome(answer.prompt_tokens, 0, cost, [part], made)
                 await self._store.close_request(order, opened.key_id, outcome)
-                return web.Response(body=made, content_type="application/json",
-                                    headers={"X-Request-Id": order.id})  # fmt: skip
+                return web.Response(
+                    body=made, content_type="application/json", headers={"X-Request-Id": order.id}
+                )
         await self._store.fail_request(order, opened.key_id)
         raise ApiError(503, "server_error", "no miner answered: " + "; ".join(failures), "no_miner")
 

@@ -130,8 +130,8 @@ def keys(argv: Sequence[str]) -> int:
         for row in store.list_keys():
             left = "unlimited" if row["budget"] is None else str(Balance(row["budget"]))
             state = "off" if row["disabled"] else "on"
-            print(f"{row['id']} {state:3} {row['name']:20} budget {left} "  # noqa: T201
-                  f"spent {Balance(row['spent'])}")  # fmt: skip
+            spent = Balance(row["spent"])
+            print(f"{row['id']} {state:3} {row['name']:20} budget {left} spent {spent}")  # noqa: T201
     return 0
 
 

@@ -19,9 +19,21 @@ from ganglion.wire.text import MAX_STOPS, Sampling
 from ganglion.wire.vectors import MAX_TEXTS, Vectors
 
 DEFAULT_TOKENS = 512
-IGNORED = frozenset({"user", "store", "metadata", "service_tier", "safety_identifier",
-                     "prompt_cache_key", "parallel_tool_calls", "best_of", "echo", "suffix",
-                     "verbosity"})  # fmt: skip
+IGNORED = frozenset(
+    {
+        "user",
+        "store",
+        "metadata",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "parallel_tool_calls",
+        "best_of",
+        "echo",
+        "suffix",
+        "verbosity",
+    }
+)
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1, None),
     "best_of": (1, None),
@@ -43,18 +55,34 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "reasoning_effort": (None, "none"),
 }
 KNOWN = frozenset(
-    {"model", "messages", "prompt", "temperature", "top_p", "top_k", "max_tokens",
-     "max_completion_tokens", "stop", "seed", "stream", "stream_options"}
-)  # fmt: skip
+    {
+        "model",
+        "messages",
+        "prompt",
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "seed",
+        "stream",
+        "stream_options",
+    }
+)
 
 
 class ApiError(Exception):
     """An answer in OpenAI's error shape."""
 
     def __init__(
-        self, status: int, kind: str, message: str, code: str | None = None,
+        self,
+        status: int,
+        kind: str,
+        message: str,
+        code: str | None = None,
         param: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.body = {"message": message, "type": kind, "param": param, "code": code}
@@ -136,11 +164,12 @@ def parse_text(given: dict[str, Any], chat: bool) -> TextCall:
         top_k=_integer(given.get("top_k"), "top_k", 0, 1 << 20, 0),
         max_tokens=_integer(limit, "max_tokens", 1, 1 << 17, DEFAULT_TOKENS),
         stop=_stops(given.get("stop")),
-        seed=None if given.get("seed") is None
+        seed=None
+        if given.get("seed") is None
         else _integer(given["seed"], "seed", -(1 << 63), (1 << 63) - 1, 0),
         stream=given.get("stream") is True,
         usage_chunk=bool(options and options.get("include_usage")),
-    )  # fmt: skip
+    )
 
 
 def _string(given: dict[str, Any], name: str) -> str:

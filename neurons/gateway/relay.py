@@ -87,9 +87,13 @@ class Relay:
     """One request on its way through the miners. Iterate `stream`, then read the results."""
 
     def __init__(
-        self, caller: Caller, identity: Identity, router: Router, ranked: Sequence[Miner],
+        self,
+        caller: Caller,
+        identity: Identity,
+        router: Router,
+        ranked: Sequence[Miner],
         request: TextRequest,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._caller, self._identity, self._router = caller, identity, router
         self._waiting, self._request = list(ranked), request
         self._inbox: asyncio.Queue[_Said] = asyncio.Queue()
@@ -157,8 +161,9 @@ class Relay:
         start = max(len(self.tokens) - 1, 0)
         miner, request = self._waiting.pop(0), self._request
         if self.attempts:
-            request = replace(request, id=secrets.token_bytes(ID_SIZE),
-                              resume=tuple(self.tokens[:start]))  # fmt: skip
+            request = replace(
+                request, id=secrets.token_bytes(ID_SIZE), resume=tuple(self.tokens[:start])
+            )
         self.attempts += 1
         now = time.monotonic()
         attempt = Attempt(miner, request, request.to_bytes(), start, self._texts[start], now)

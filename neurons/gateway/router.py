@@ -129,8 +129,9 @@ class Router:
         quality = (1.0 + miner.incentive / 65_535) ** p.quality
         cost = max(miner.price, 1e-9) ** p.price * max(miner.first_token, 1e-3) ** p.latency
         score: float = quality / (cost * (1.0 + miner.open) ** p.load)
-        holder = next((self._prefixes[n] for n in reversed(wanted.prefix) if n in self._prefixes),
-                      None)  # fmt: skip
+        holder = next(
+            (self._prefixes[n] for n in reversed(wanted.prefix) if n in self._prefixes), None
+        )
         return score * p.affinity if holder == miner.target.hotkey else score
 
     def rank(self, wanted: Wanted, now: float) -> list[Miner]:

@@ -94,9 +94,15 @@ class TextGateway:
     """Text requests to one subnet."""
 
     def __init__(
-        self, caller: Caller, identity: Identity, directory: Directory, store: Store,
-        prices: Prices, sample_share: float = 0.0, examiner: TextExaminer | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        caller: Caller,
+        identity: Identity,
+        directory: Directory,
+        store: Store,
+        prices: Prices,
+        sample_share: float = 0.0,
+        examiner: TextExaminer | None = None,
+    ) -> None:
         self.caller, self.identity, self.directory = caller, identity, directory
         self.store, self.prices, self.examiner = store, prices, examiner
         self._share = sample_share
@@ -113,9 +119,14 @@ class TextGateway:
         if name == "default" and served:
             return max(served, key=lambda model: len(served[model]))
         if name not in served:
-            raise ApiError(404, "invalid_request_error", f"the model {name} is not served here; "
-                           f"served are: {', '.join(sorted(served)) or 'none at the moment'}",
-                           "model_not_found", "model")  # fmt: skip
+            raise ApiError(
+                404,
+                "invalid_request_error",
+                f"the model {name} is not served here; "
+                f"served are: {', '.join(sorted(served)) or 'none at the moment'}",
+                "model_not_found",
+                "model",
+            )
         return name
 
     async def admit(self, call: TextCall, wish: Wish, body: bytes) -> Running:
@@ -128,13 +139,18 @@ class TextGateway:
         bound = len(call.spoken.encode()) + 8 * (len(call.messages) + 2)
         reserve = self.prices.cost(bound, call.max_tokens)
         kind = "chatcmpl-" if call.chat else "cmpl-"
-        order = Order(kind + secrets.token_hex(12), model, blake2_256(body), reserve,
-                      wish.idempotency)  # fmt: skip
+        order = Order(
+            kind + secrets.token_hex(12), model, blake2_256(body), reserve, wish.idempotency
+        )
         wanted = Wanted(model, 0, wish.max_price, wish.exact, prefix_names(call.spoken))
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
-            raise ApiError(503, "server_error", "no miner meets what this request asks for: "
-                           "relax the price or the class", "no_miner")  # fmt: skip
+            raise ApiError(
+                503,
+                "server_error",
+                "no miner meets what this request asks for: relax the price or the class",
+                "no_miner",
+            )
         try:
             opened = await self.store.open(wish.key, order)
         except Denied as e:
@@ -147,8 +163,15 @@ class TextGateway:
         seed = call.own_seed() or draw_seed(
             nonce, own, first.target.hotkey.encode(), self.directory.block_hash
         )
-        return TextRequest(nonce, model, call.sampling(seed), call.max_tokens, call.messages,
-                           call.prompt, stop=call.stop)  # fmt: skip
+        return TextRequest(
+            nonce,
+            model,
+            call.sampling(seed),
+            call.max_tokens,
+            call.messages,
+            call.prompt,
+            stop=call.stop,
+        )
 
     async def run(self, running: Running) -> AsyncGenerator[Delta, None]:
         """The answer as it comes. ApiError if there is none; billing is the caller's `settle`."""
@@ -196,8 +219,9 @@ class TextGateway:
             self.router.on_failure(miner, time.monotonic(), hard=verdict.hard)
             said.append(f"uid {miner.uid}: {verdict.reason}")
             log.warning("uid %d fails verification: %s", miner.uid, verdict.detail)
-        raise ApiError(503, "server_error", "no answer passed verification: " + "; ".join(said),
-                       "not_verified")  # fmt: skip
+        raise ApiError(
+            503, "server_error", "no answer passed verification: " + "; ".join(said), "not_verified"
+        )
 
     async def settle(self, running: Running, response: bytes | None) -> None:
         """Bill what was delivered; a request that brought nothing costs nothing."""

@@ -331,8 +331,10 @@ def _refusal(connection: Connection, key: str, order: Order) -> Denied:
     if row.models is not None and order.model not in json.loads(row.models):
         return Denied("model_not_allowed", f"this API key may not use the model {order.model}")
     left = max((row.budget or 0) - row.spent - row.reserved, 0)
-    return Denied("insufficient_quota", f"this request may cost {order.reserve} rao and the "
-                  f"budget of this key has {left} left")  # fmt: skip
+    return Denied(
+        "insufficient_quota",
+        f"this request may cost {order.reserve} rao and the budget of this key has {left} left",
+    )
 
 
 def _answered_before(before: Any, order: Order, key_id: str) -> Opened:

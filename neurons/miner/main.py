@@ -75,17 +75,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--host", type=program.ip, default="0.0.0.0", help="address to listen on")
     made.add_argument("--port", type=program.port_number, default=8091)
     made.add_argument(
-        "--external-host", type=program.ip, metavar="IP",
+        "--external-host",
+        type=program.ip,
+        metavar="IP",
         help="the address to publish; default: --host, where 0.0.0.0 means this machine",
-    )  # fmt: skip
+    )
     made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
     made.add_argument("--width", type=int, default=32, help="answers that run at once")
     made.add_argument("--price", type=int, default=1, help="asked rao per million tokens")
     made.add_argument(
-        "--backend", metavar="URL",
+        "--backend",
+        metavar="URL",
         help="a server with the same weights (vLLM, SGLang, llama.cpp) that drafts tokens; "
         "--engine checks them. Its key, if any, is read from BACKEND_API_KEY",
-    )  # fmt: skip
+    )
     made.add_argument("--backend-model", metavar="NAME", help="the model's name there")
     made.add_argument("--backend-dialect", choices=DIALECTS, default="openai")
     made.add_argument(

@@ -44,10 +44,13 @@ class MinerApp:
     """
 
     def __init__(
-        self, gate: Gate, standing: Standing,
-        text: TextService | None = None, embed: EmbedService | None = None,
+        self,
+        gate: Gate,
+        standing: Standing,
+        text: TextService | None = None,
+        embed: EmbedService | None = None,
         seals: KeyRing | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.standing, self.text, self.embed, self.seals = standing, text, embed, seals
         self.price = 1
         self.open: Counter[bytes] = Counter()
@@ -130,9 +133,12 @@ class MinerApp:
         return await self._stream(request, first, wrap, events)
 
     async def _stream(
-        self, request: web.Request, first: Event, wrap: Wrap,
+        self,
+        request: web.Request,
+        first: Event,
+        wrap: Wrap,
         rest: AsyncIterator[Event] | None = None,
-    ) -> web.StreamResponse:  # fmt: skip
+    ) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
@@ -165,10 +171,14 @@ class MinerApp:
         if self.text is not None:
             running, waiting = self.text.worker.load
             report["text"] = {
-                **describe(self.text.card), **offer, "running": running, "waiting": waiting,
-                "answers": self.text.answers, "tokens": self.text.worker.tokens_made,
+                **describe(self.text.card),
+                **offer,
+                "running": running,
+                "waiting": waiting,
+                "answers": self.text.answers,
+                "tokens": self.text.worker.tokens_made,
                 "prefix_tokens_reused": self.text.worker.pool.reused,
-            }  # fmt: skip
+            }
         if self.embed is not None:
             card = describe(self.embed.card)
             report["embedding"] = {**card, **offer, "answers": self.embed.answers}

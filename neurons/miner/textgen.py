@@ -71,8 +71,10 @@ class TextService:
             raise BadMessage(f"this miner serves {self.card.name}, not {request.model[:80]}")
         prompt = prompt_tokens(request, self.tokenizer)
         if len(prompt) + len(request.resume) >= self.card.context:
-            raise BadMessage(f"the model reads {self.card.context} tokens, the prompt has "
-                             f"{len(prompt) + len(request.resume)}")  # fmt: skip
+            raise BadMessage(
+                f"the model reads {self.card.context} tokens, the prompt has "
+                f"{len(prompt) + len(request.resume)}"
+            )
         job = Job(
             key=caller.hex() + request.id.hex(),
             prompt=prompt,

@@ -94,8 +94,15 @@ class Validator:
         apply_round(self.book.records, verdicts, self.policy, view.block)
         for miner in miners:
             verdict = verdicts[miner.target.hotkey]
-            log.info("block %d uid %d: %s %d tokens in %d ms %s", view.block, miner.uid,
-                     verdict.reason, verdict.tokens, verdict.total_ms, verdict.detail)  # fmt: skip
+            log.info(
+                "block %d uid %d: %s %d tokens in %d ms %s",
+                view.block,
+                miner.uid,
+                verdict.reason,
+                verdict.tokens,
+                verdict.total_ms,
+                verdict.detail,
+            )
         await self._judge_organic(view)
         view = await self.chain.view()
         await self.writer.step(view, self.weights(view))
@@ -108,8 +115,9 @@ class Validator:
             return
         registered = {n.hotkey for n in view.graph.neurons}
         for hotkey, verdict in await self.organic.round():
-            log.info("block %d organic %s: %s %s", view.block, hotkey, verdict.reason,
-                     verdict.detail)  # fmt: skip
+            log.info(
+                "block %d organic %s: %s %s", view.block, hotkey, verdict.reason, verdict.detail
+            )
             if verdict.hard and hotkey in registered:
                 apply_round(self.book.records, {hotkey: verdict}, self.policy, view.block)
 

@@ -22,8 +22,13 @@ from ganglion.wire.text import Sampling, TextRequest
 LIB = Path(__file__).resolve().parents[1] / "lib"
 LITELLM = compat.ClientSpec("litellm", "", ("litellm[proxy]",))
 LITELLM_KEY = "sk-bench-" + "0" * 32
-ASK = {"model": "ganglion/tiny", "messages": [{"role": "user", "content": "Hi"}],
-       "max_tokens": 16, "stream": True, "seed": 1}  # fmt: skip
+ASK = {
+    "model": "ganglion/tiny",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "max_tokens": 16,
+    "stream": True,
+    "seed": 1,
+}
 
 
 def server(script: str, *flags: str, python: str = sys.executable) -> NodeProcess:
@@ -35,8 +40,7 @@ def server(script: str, *flags: str, python: str = sys.executable) -> NodeProces
 async def direct(caller: Caller, target: Target, number: int) -> list[float]:
     """Arrival times, in seconds, of the events of one request to the miner itself."""
     seed = Sampling(bytes(31) + b"\1")
-    request = TextRequest(number.to_bytes(16, "big"), "ganglion/tiny", seed, 16,
-                          (("user", "Hi"),))  # fmt: skip
+    request = TextRequest(number.to_bytes(16, "big"), "ganglion/tiny", seed, 16, (("user", "Hi"),))
     return list((await caller.text(target, request)).arrivals)
 
 

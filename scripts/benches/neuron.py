@@ -69,7 +69,7 @@ def rows(quick: bool) -> list[Row]:
                 [*ours, f"generate:{GENERATED}"],
                 server,
                 seconds,
-            ),  # fmt: skip
+            ),
             Load("bittensor 10.5.0, axon and dendrite", theirs, axon, 3 * seconds),
         ]
         tries = [[load.row() for load in loads] for _ in range(rounds)]

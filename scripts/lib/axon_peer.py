@@ -69,9 +69,13 @@ async def ask_on(dendrite: bt.Dendrite, info: bt.AxonInfo, until: float, found: 
 async def load(port: int, connections: int, seconds: float) -> None:
     miner, key = wallet("//Bob"), wallet("//Alice")
     info = bt.AxonInfo(
-        version=1, ip="127.0.0.1", port=port, ip_type=4, hotkey=miner.hotkey.ss58_address,
+        version=1,
+        ip="127.0.0.1",
+        port=port,
+        ip_type=4,
+        hotkey=miner.hotkey.ss58_address,
         coldkey=miner.hotkey.ss58_address,
-    )  # fmt: skip
+    )
     dendrites = [bt.Dendrite(wallet=key) for _ in range(connections)]
     found: list[float] = []
     started = time.perf_counter()

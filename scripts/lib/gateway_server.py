@@ -39,8 +39,13 @@ async def serve(port: int, miners: list[str]) -> None:
         store = Store(f"sqlite:///{Path(folder)}/gateway.db")
         key = store.add_key("bench", 10**15)
         async with Caller(hotkey) as caller:
-            text = TextGateway(caller, Identity(hotkey, GENESIS, NETUID), Listed(caller, router),
-                               store, Prices(1, 1))  # fmt: skip
+            text = TextGateway(
+                caller,
+                Identity(hotkey, GENESIS, NETUID),
+                Listed(caller, router),
+                store,
+                Prices(1, 1),
+            )
             await Server(GatewayApp(store, text, None, key).app, "127.0.0.1", port).start()
             await asyncio.Event().wait()
 

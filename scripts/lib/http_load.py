@@ -124,8 +124,16 @@ async def load(port: int, route: str, connections: int, seconds: float) -> None:
 
 def report(found: list[float], elapsed: float, connections: int) -> None:
     """One line for the benchmark; the first request of a connection is left out of latencies."""
-    print(json.dumps({"requests": len(found), "seconds": elapsed, "failed": 0,
-                      "latencies": found[connections:] or found}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "requests": len(found),
+                "seconds": elapsed,
+                "failed": 0,
+                "latencies": found[connections:] or found,
+            }
+        )
+    )
 
 
 async def sdk_load(port: int, connections: int, seconds: float) -> None:

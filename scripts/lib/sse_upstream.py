@@ -14,8 +14,13 @@ CHUNKS = 16
 
 def chunk(text: str | None, finish: str | None = None) -> bytes:
     delta = {} if text is None else {"role": "assistant", "content": text}
-    body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}  # fmt: skip
+    body = {
+        "id": "x",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 

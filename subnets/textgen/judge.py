@@ -133,11 +133,17 @@ def check_sampling(
     figures = {"mismatches": wrong, "margin": worst, "margin_sum": round(float(missed.sum()) * 1e6)}
     at = int(missed.argmax())
     if wrong > mismatches_allowed(len(answer.tokens), limits.mismatch_ppm):
-        raise Failure(Reason.SAMPLING, f"{wrong} of {len(answer.tokens)} tokens are not those the "
-                      f"seed demands, the worst at {at}")  # fmt: skip
+        raise Failure(
+            Reason.SAMPLING,
+            f"{wrong} of {len(answer.tokens)} tokens are not those the "
+            f"seed demands, the worst at {at}",
+        )
     if worst > limits.margin:
-        raise Failure(Reason.SAMPLING, f"token {at} misses the demanded one by {worst} "
-                      f"millionths, {limits.margin} are allowed")  # fmt: skip
+        raise Failure(
+            Reason.SAMPLING,
+            f"token {at} misses the demanded one by {worst} "
+            f"millionths, {limits.margin} are allowed",
+        )
     return figures
 
 
@@ -156,8 +162,10 @@ def check_fingerprints(
             value = getattr(distance, name)
             worst[name] = max(worst[name], value)
             if value > limit:
-                raise Failure(Reason.FINGERPRINT, f"the {name} of fingerprint {at} is {value}, "
-                              f"{limit} is allowed")  # fmt: skip
+                raise Failure(
+                    Reason.FINGERPRINT,
+                    f"the {name} of fingerprint {at} is {value}, {limit} is allowed",
+                )
     return worst
 
 

@@ -9,8 +9,13 @@ TOKENS = 128
 HIDDEN = {("int8", False)}
 """Within the honest band of bfloat16 at this size; the exact class does catch it."""
 
-CASES = [(kind, exact) for kind in KINDS if kind != "stalling" for exact in (True, False)
-         if (kind, exact) not in HIDDEN]  # fmt: skip
+CASES = [
+    (kind, exact)
+    for kind in KINDS
+    if kind != "stalling"
+    for exact in (True, False)
+    if (kind, exact) not in HIDDEN
+]
 
 
 @pytest.mark.parametrize(("kind", "exact"), CASES)

@@ -102,5 +102,5 @@ def subnet(r: Random, n: int | None = None) -> SubnetEpoch:
         "alpha_sigmoid_steepness": r.choice(steepness),
         "commit_blocks": commit,
         "rao_emission": r.choice((10**9, 0, 1, 2, U64_MAX, 41_000_000_000_123)),
-    }  # fmt: skip
+    }
     return SubnetEpoch(**fields)  # type: ignore[arg-type]

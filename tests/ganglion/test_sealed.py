@@ -54,9 +54,10 @@ def test_order_and_answer_travel_both_ways() -> None:
     assert (inside.header.model, inside.header.max_tokens) == ("ganglion/tiny", 64)
     for name, content in (("tokens", b'{"tokens":[1]}'), ("error", b"{}")):
         event, data = inside.seal(name, content)
-        assert asker.open(event, data) == (name, padded(name.encode() + b"\n" + content, 128)[
-            len(name) + 1 :
-        ])  # fmt: skip
+        assert asker.open(event, data) == (
+            name,
+            padded(name.encode() + b"\n" + content, 128)[len(name) + 1 :],
+        )
 
 
 def test_relays_read_the_header_and_nothing_else() -> None:
@@ -64,8 +65,13 @@ def test_relays_read_the_header_and_nothing_else() -> None:
     asker = opener(keys)
     assert b"diagnosis" not in base64.b64decode(orjson.loads(asker.envelope)["box"])
     assert orjson.loads(asker.envelope).keys() == {
-        "miner", "key", "sender", "model", "max_tokens", "box"
-    }  # fmt: skip
+        "miner",
+        "key",
+        "sender",
+        "model",
+        "max_tokens",
+        "box",
+    }
     inside = keys.open(asker.envelope)
     _, data = inside.seal("done", b'{"usage":{"prompt_tokens":3},"secret":1}')
     assert orjson.loads(data).keys() == {"box", "usage"}

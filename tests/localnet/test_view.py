@@ -13,10 +13,16 @@ from localnet.view import COLUMNS, render
 
 def test_nothing_is_cut_at_80_columns():
     miners = [
-        {"uid": uid, "kind": kind, "answers": 1000, "verified": 999, "incentive": 65_535,
-         "emission_rao": 12_345_678_000_000}
+        {
+            "uid": uid,
+            "kind": kind,
+            "answers": 1000,
+            "verified": 999,
+            "incentive": 65_535,
+            "emission_rao": 12_345_678_000_000,
+        }
         for uid, kind in enumerate(["honest", *KINDS], 100)
-    ]  # fmt: skip
+    ]
     seat = {"uid": 4, "weights_set": 88, "dividends": 65_535, "emission_rao": 36 * 10**9}
     subnet = {"netuid": 2, "task": "text", "miners": miners, "validators": [seat]}
     report = {"blocks": 165, "epochs": 5, "subnets": [subnet]}

@@ -37,14 +37,18 @@ def postgres_url() -> Iterator[str]:
         data = f"{folder}/data"
         made = subprocess.run(
             [*user, str(binaries / "initdb"), "-A", "trust", "-U", "gw", "-D", data],
-            capture_output=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            check=False,
+        )
         if made.returncode:
             pytest.skip(f"initdb fails here: {made.stderr[-200:]!r}")
         options = f"-k {folder} -c listen_addresses='' -c fsync=off"
         control = [*user, str(binaries / "pg_ctl"), "-D", data, "-w"]
-        subprocess.run([*control, "-o", options, "-l", f"{folder}/log", "start"], check=True,
-                       capture_output=True)  # fmt: skip
+        subprocess.run(
+            [*control, "-o", options, "-l", f"{folder}/log", "start"],
+            check=True,
+            capture_output=True,
+        )
         try:
             yield f"postgresql+psycopg://gw@/postgres?host={folder}"
         finally:

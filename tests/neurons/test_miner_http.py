@@ -35,9 +35,15 @@ def ask(limit: int = 40, **more: object) -> TextRequest:
 def facts_of(loaded: Loaded, miner: Running, request: TextRequest, body: bytes) -> Facts:
     card = loaded.model.card
     expected = Expected(
-        GENESIS, NETUID, blake2_256(body), ALICE.public_key, miner.identity.hotkey.public_key,
-        card.weights_hash, request.sampling.seed, len(request.resume),
-    )  # fmt: skip
+        GENESIS,
+        NETUID,
+        blake2_256(body),
+        ALICE.public_key,
+        miner.identity.hotkey.public_key,
+        card.weights_hash,
+        request.sampling.seed,
+        len(request.resume),
+    )
     prompt = prompt_tokens(request, loaded.tokenizer)
     return Facts(
         request, expected, prompt, card.vocab, card.context, card.stops, loaded.tokenizer.decode
@@ -71,9 +77,14 @@ async def test_an_honest_embedding_passes(tiny: Loaded, miner: Running) -> None:
     embedder = MeanEmbedder(tiny.model, tiny.tokenizer)
     own = embedder.embed(request.texts).astype(np.float32)
     expected = Expected(
-        GENESIS, NETUID, blake2_256(body), ALICE.public_key, miner.identity.hotkey.public_key,
-        tiny.model.card.weights_hash, bytes(32),
-    )  # fmt: skip
+        GENESIS,
+        NETUID,
+        blake2_256(body),
+        ALICE.public_key,
+        miner.identity.hotkey.public_key,
+        tiny.model.card.weights_hash,
+        bytes(32),
+    )
     tokens = sum(map(embedder.count, request.texts))
     verdict = embed_judge.judge(embed_judge.EmbedFacts(expected, own, tokens, True), answer)
     assert verdict.reason is Reason.OK, verdict.detail

@@ -218,7 +218,7 @@ ANYTHING = st.recursive(
                     "output_top_logprobs",
                     "token_id:3",
                 ]
-            ),  # fmt: skip
+            ),
             inner,
             max_size=4,
         )

@@ -74,9 +74,18 @@ class Context:
 
     def set(self, name, value, wallet="owner", netuid=None):
         until_done(
-            "sudo", "set", "--netuid", netuid or self.netuid, "--param", name, "--value", value,
-            "--no-prompt", wallet=wallet, hotkey="default",
-        )  # fmt: skip
+            "sudo",
+            "set",
+            "--netuid",
+            netuid or self.netuid,
+            "--param",
+            name,
+            "--value",
+            value,
+            "--no-prompt",
+            wallet=wallet,
+            hotkey="default",
+        )
 
     def address(self, wallet, hotkey):
         path = os.path.join(WALLETS, wallet, "hotkeys", f"{hotkey}pub.txt")
@@ -91,8 +100,16 @@ def connect(ctx):
     for kind in ("coldkey", "hotkey"):  # in JSON these report a failure after a success
         phrase = ("--mnemonic", OWNER_MNEMONIC, "--no-use-password")
         btcli("wallet", f"regen-{kind}", *phrase, wallet="owner", json_output=False, **keys)
-    btcli("wallet", "new-hotkey", "--n-words", 12, "--no-use-password", wallet="owner",
-          chain=False, hotkey="miner")  # fmt: skip
+    btcli(
+        "wallet",
+        "new-hotkey",
+        "--n-words",
+        12,
+        "--no-use-password",
+        wallet="owner",
+        chain=False,
+        hotkey="miner",
+    )
     listed = btcli("subnets", "list")
     return f"{len(listed['subnets'])} subnets listed"
 
@@ -133,14 +150,35 @@ def sudo_hyperparameter(ctx):
 @cell
 def register_subnet(ctx):
     identity = (
-        "--subnet-name", "matrix", "--github-repo", "https://github.com/m/m", "--email", "m@m.org",
-        "--subnet-url", "https://example.org", "--discord-handle", "m", "--description", "d",
-        "--logo-url", "https://example.org/m.png", "--additional-info", "a",
-    )  # fmt: skip
+        "--subnet-name",
+        "matrix",
+        "--github-repo",
+        "https://github.com/m/m",
+        "--email",
+        "m@m.org",
+        "--subnet-url",
+        "https://example.org",
+        "--discord-handle",
+        "m",
+        "--description",
+        "d",
+        "--logo-url",
+        "https://example.org/m.png",
+        "--additional-info",
+        "a",
+    )
     made = btcli("subnets", "create", *identity, "--no-prompt", wallet="owner", hotkey="default")
     ctx.netuid = made["netuid"]
-    btcli("subnets", "start", "--netuid", ctx.netuid, "--no-prompt", wallet="owner",
-          hotkey="default", json_output=False)  # fmt: skip
+    btcli(
+        "subnets",
+        "start",
+        "--netuid",
+        ctx.netuid,
+        "--no-prompt",
+        wallet="owner",
+        hotkey="default",
+        json_output=False,
+    )
     ctx.set("tempo", 24, wallet="alice")  # the owner's settings freeze for its last ten blocks
     ctx.set("weights_rate_limit", 0, wallet="alice")
     name = btcli("subnets", "get-identity", "--netuid", ctx.netuid)["subnet_name"]
@@ -150,15 +188,25 @@ def register_subnet(ctx):
 
 @cell
 def register_neuron(ctx):
-    btcli("subnets", "register", "--netuid", ctx.netuid, "--no-prompt", wallet="owner",
-          hotkey="miner")  # fmt: skip
+    btcli(
+        "subnets", "register", "--netuid", ctx.netuid, "--no-prompt", wallet="owner", hotkey="miner"
+    )
     assert ctx.address("owner", "miner") in ctx.neurons()
 
 
 @cell
 def serve_axon(ctx):
-    btcli("wallet", "transfer", "--dest", ctx.address("owner", "miner"), "--amount", 1,
-          "--no-prompt", wallet="alice", hotkey="default")  # fmt: skip
+    btcli(
+        "wallet",
+        "transfer",
+        "--dest",
+        ctx.address("owner", "miner"),
+        "--amount",
+        1,
+        "--no-prompt",
+        wallet="alice",
+        hotkey="default",
+    )
     where = ("--netuid", ctx.netuid, "--ip", "203.0.113.7", "--port", 8091, "--no-prompt")
     btcli("axon", "set", *where, wallet="owner", hotkey="miner", json_output=False)
     seen = btcli("wallet", "overview", "--netuids", ctx.netuid, wallet="owner")
@@ -174,12 +222,35 @@ def stake(ctx):
 
     hotkey = ctx.address("owner", "default")
     before = alpha()
-    btcli("stake", "add", "--amount", 10, "--netuid", ctx.netuid, "-in", hotkey, "--unsafe",
-          "--no-prompt", wallet="owner")  # fmt: skip
+    btcli(
+        "stake",
+        "add",
+        "--amount",
+        10,
+        "--netuid",
+        ctx.netuid,
+        "-in",
+        hotkey,
+        "--unsafe",
+        "--no-prompt",
+        wallet="owner",
+    )
     after = alpha()
     assert after > before, (before, after)
-    removed = btcli("stake", "remove", "--amount", 1, "--netuid", ctx.netuid, "-in", hotkey,
-                    "--unsafe", "--no-prompt", wallet="owner", hotkey="default")  # fmt: skip
+    removed = btcli(
+        "stake",
+        "remove",
+        "--amount",
+        1,
+        "--netuid",
+        ctx.netuid,
+        "-in",
+        hotkey,
+        "--unsafe",
+        "--no-prompt",
+        wallet="owner",
+        hotkey="default",
+    )
     assert [row["success"] for row in removed] == [True], removed
     return f"{after - before} alpha, through the shield"
 
@@ -210,8 +281,17 @@ def restart(ctx):
     before, address = ctx.free("owner")
     ask_for_restart()
     assert ctx.free("owner")[0] == before
-    btcli("wallet", "transfer", "--dest", address, "--amount", 1, "--no-prompt", wallet="alice",
-          hotkey="default")  # fmt: skip
+    btcli(
+        "wallet",
+        "transfer",
+        "--dest",
+        address,
+        "--amount",
+        1,
+        "--no-prompt",
+        wallet="alice",
+        hotkey="default",
+    )
     assert ctx.free("owner")[0] > before
 
 
