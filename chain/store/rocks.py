@@ -186,7 +186,7 @@ def _options(large: bool, cache: Any) -> Any:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    options.set_write_buffer_size((16 if large else 2) * MIB)
+    options.set_write_buffer_size((4 if large else 2) * MIB)
     options.set_max_total_wal_size(64 * MIB)
     options.set_max_open_files(256)
     options.set_max_background_jobs(2)
