@@ -17,8 +17,9 @@ import numpy as np
 from ganglion.wire.receipts import Finish, SignedReceipt
 from ganglion.wire.text import done_event, tokens_event
 from neurons.engine.base import Floats, Patterns, prefill
+from neurons.engine.exact_attention import Cache
 from neurons.engine.folder import TINY, read_model
-from neurons.engine.llama import Cache, ExactLlama
+from neurons.engine.llama import ExactLlama
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
@@ -70,16 +71,16 @@ def fewer_layers(true: ExactLlama, keep: Sequence[int]) -> ExactLlama:
 
 
 class SmallCacheLlama(ExactLlama):
-    """Keeps keys and values in float8, one scale a head and position (4096 of 2**20 is one)."""
+    """Keeps keys and values in float8, one scale a head and position (the largest below 256)."""
 
     def _remember(
-        self, cache: Cache, index: int, qkv: Floats, positions: Any, where: tuple[Any, Any]
-    ) -> Floats:
-        query = super()._remember(cache, index, qkv, positions, where)
-        page, slot = where
-        for part in (cache.keys, cache.values):
-            kept = part[index][:, page, slot]
-            part[index][:, page, slot] = np.rint(float8(kept / 4096.0) * 4096.0)
+        self, cache: Cache, index: int, qkv: Floats, turn: tuple[Floats, Floats],
+        where: tuple[Any, Any],
+    ) -> Floats:  # fmt: skip
+        query = super()._remember(cache, index, qkv, turn, where)
+        kept = cache.stored[index][where]
+        _, exponent = np.frexp(np.abs(kept).max(-1, keepdims=True))
+        cache.stored[index][where] = np.ldexp(float8(np.ldexp(kept, 8 - exponent)), exponent - 8)
         return query
 
 

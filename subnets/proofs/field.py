@@ -15,6 +15,7 @@ PRIME = 65_497
 """The modulus of the published format, 0xFFD9: every finite bfloat16 pattern lies below it."""
 
 Ints = npt.NDArray[np.int64]
+GROUP = 8
 
 
 @cache
@@ -31,28 +32,41 @@ def inverse_table() -> Ints:
 
 
 def interpolate(x: Ints, y: Ints) -> Ints:
-    """Coefficients, constant term first, of the polynomial of least degree through (x, y).
+    """Coefficients, constant term first, of the polynomials of least degree through (x, y).
 
-    The x must differ modulo PRIME. Newton's divided differences, then Horner's expansion.
+    The last axis counts the points; the x of one polynomial must differ modulo PRIME. Newton's
+    divided differences, then Horner's expansion.
     """
     x, divided = x % PRIME, y % PRIME
-    count, inverse = len(x), inverse_table()
+    count, inverse = x.shape[-1], inverse_table()
     for order in range(1, count):
-        gaps = (x[order:] - x[: count - order]) % PRIME
-        steps = divided[order:] - divided[order - 1 : -1]
-        divided[order:] = steps * inverse[gaps] % PRIME
-    coefficients = np.zeros(count, np.int64)
+        gaps = (x[..., order:] - x[..., : count - order]) % PRIME
+        steps = divided[..., order:] - divided[..., order - 1 : -1]
+        steps *= inverse[gaps]
+        divided[..., order:] = steps % PRIME
+    coefficients = np.zeros_like(x)
     for k in range(count - 1, -1, -1):
-        raised = x[k] * -coefficients
-        raised[1:] += coefficients[:-1]
-        raised[0] += divided[k]
+        raised = coefficients * -x[..., k, None]
+        raised[..., 1:] += coefficients[..., :-1]
+        raised[..., 0] += divided[..., k]
         coefficients = raised % PRIME
     return coefficients
 
 
 def evaluate(coefficients: Ints, x: Ints) -> Ints:
-    """The polynomial's values at x, by Horner's rule."""
-    x, result = x % PRIME, np.zeros(len(x), np.int64)
-    for c in coefficients[::-1]:
-        result = (result * x + int(c)) % PRIME
+    """The polynomial's values at x, eight coefficients at a time.
+
+    A group's value is a product of matrices below 2**35, which float64 holds exactly; groups
+    are joined by Horner's rule in x**8.
+    """
+    x = x % PRIME
+    powers = np.ones((GROUP + 1, len(x)), np.int64)
+    for k in range(GROUP):
+        powers[k + 1] = powers[k] * x % PRIME
+    groups = np.zeros((-(-len(coefficients) // GROUP), GROUP))
+    groups.reshape(-1)[: len(coefficients)] = coefficients
+    parts = (groups @ powers[:GROUP].astype(np.float64)).astype(np.int64)
+    result = np.zeros(len(x), np.int64)
+    for part in parts[::-1]:
+        result = (result * powers[GROUP] + part) % PRIME
     return result

@@ -30,17 +30,20 @@ HALF = np.uint64(32)
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> list[Words]:
-    """Philox 4x32-10: four counter words and two key words to four random words."""
+    """Philox 4x32-10: four counter words and two key words to four random words.
+
+    The counter words may have any shapes that broadcast together: the first rounds then cost
+    next to nothing.
+    """
     c0, c1, c2, c3 = counter
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     for _ in range(ROUNDS):
         first, second = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            (second >> HALF) ^ c1 ^ k0,
-            second & LOW,
-            (first >> HALF) ^ c3 ^ k1,
-            (first & LOW),
-        )
+        high_first, high_second = first >> HALF, second >> HALF
+        first &= LOW
+        second &= LOW
+        c0, c1 = (high_second ^ k0) ^ c1, second
+        c2, c3 = (high_first ^ k1) ^ c3, first
         k0, k1 = (k0 + WEYL[0]) & LOW, (k1 + WEYL[1]) & LOW
     return [c0, c1, c2, c3]
 
@@ -59,16 +62,8 @@ def integers(seed: bytes, start: int, count: int, vocab: int) -> Words:
     k0, k1, c2, c3 = stream_words(seed)
     blocks = np.arange(-(-vocab // 4), dtype=np.uint64)[None]
     positions = np.arange(start, start + count, dtype=np.uint64)[:, None]
-    shape = (count, blocks.shape[1])
-    lanes = philox(
-        (
-            np.broadcast_to(blocks, shape),
-            np.broadcast_to(positions, shape),
-            np.full(shape, c2, np.uint64),
-            np.full(shape, c3, np.uint64),
-        ),
-        (k0, k1),
-    )
+    third, fourth = np.array([[[c2]], [[c3]]], np.uint64)
+    lanes = philox((blocks, positions, third, fourth), (k0, k1))
     return np.stack(lanes, -1).reshape(count, -1)[:, :vocab]
 
 

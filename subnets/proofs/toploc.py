@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -76,20 +77,31 @@ def find_modulus(indices: Ints) -> int:
     raise BadProof("no modulus keeps the indices of this chunk apart: report the states' shape")
 
 
-def build_chunk(states: Patterns) -> bytes:
-    """The proof of one chunk of states [tokens, hidden]; BadProof if a value is not finite."""
+def chosen(states: Patterns) -> tuple[int, Ints, Ints]:
+    """Modulus, reduced indices and patterns that the proof of states [tokens, hidden] is made of.
+
+    BadProof if a value is not finite.
+    """
     flat = states.reshape(-1)
     if ((flat & 0x7F80) == 0x7F80).any():
         raise BadProof("the hidden states hold an infinity or NaN: the engine is broken")
     indices = top_indices(flat, points_for(states))
     modulus = find_modulus(indices)
-    coefficients = interpolate(indices % modulus, flat[indices].astype(np.int64))
-    return np.concatenate([[modulus], coefficients]).astype(">u2").tobytes()
+    return modulus, indices % modulus, flat[indices].astype(np.int64)
 
 
 def build(states: Patterns) -> tuple[bytes, ...]:
-    """Proofs of the states [tokens, hidden] from which `tokens` tokens were drawn."""
-    return tuple(build_chunk(states[at : at + CHUNK]) for at in range(0, len(states), CHUNK))
+    """Proofs of the states [tokens, hidden] from which `tokens` tokens were drawn.
+
+    BadProof if a value is not finite. Chunks of one size are interpolated together.
+    """
+    made = [chosen(states[at : at + CHUNK]) for at in range(0, len(states), CHUNK)]
+    proofs: list[bytes] = []
+    for _, alike in groupby(made, key=lambda chunk: len(chunk[1])):
+        moduli, x, y = (np.array(column) for column in zip(*alike))
+        words = np.concatenate([moduli[:, None], interpolate(x, y)], 1).astype(">u2")
+        proofs += [line.tobytes() for line in words]
+    return tuple(proofs)
 
 
 def parse_chunk(proof: bytes, points: int) -> tuple[int, Ints]:
