@@ -13,7 +13,7 @@ from typing import Any
 from chain.rpc.context import Node
 from chain.rpc.errors import invalid_params
 from chain.rpc.methods import Method, MethodTable, encode
-from chain.rpc.params import parse_block_hash, parse_natural
+from chain.rpc.params import Parameter, parse_block_hash, parse_natural
 from chain.rpc.session import Session
 from chain.runtime.runtime import Runtime
 from ganglion.errors import InvalidAddress
@@ -91,7 +91,20 @@ class Bridge:
     params: tuple[Callable[[Any], bytes], ...] = ()
     result: Callable[[bytes], Any] = _bytes_out
 
+    def parameters(self) -> list[Parameter]:
+        """What the caller gives, in order."""
+        given = [Parameter(*_NAMES[pack], True, None) for pack in self.params]
+        return [*given, Parameter("at", "hash", False, None)]
 
+
+_NAMES = {
+    NETUID: ("netuid", "number"),
+    MECID: ("mecid", "number"),
+    UID: ("uid", "number"),
+    AMOUNT: ("amount", "number"),
+    _account: ("account", "address"),
+    _numbers: ("fields", "[number]"),
+}
 _S, _N, _D = "SubnetInfoRuntimeApi_", "NeuronInfoRuntimeApi_", "DelegateInfoRuntimeApi_"
 _W = "SwapRuntimeApi_"
 

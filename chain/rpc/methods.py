@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from chain.rpc.errors import METHOD_NOT_FOUND, RpcError
-from chain.rpc.params import binder
+from chain.rpc.params import Parameter, binder, parameters
 from chain.rpc.session import Session, Subscription
 
 
@@ -43,6 +43,13 @@ class Method:
     blocking: bool = False
     unsafe: bool = False
     coroutine: Callable[[Any, Session | None, Any], Any] | None = None
+    declared: Callable[..., Any] | None = None
+    """The function whose parameters after the first `skip` are the caller's."""
+    skip: int = 1
+
+    def parameters(self) -> list[Parameter]:
+        """What the caller gives, in order."""
+        return [] if self.declared is None else parameters(self.declared, self.skip)
 
 
 def encode(result: Any) -> bytes:
@@ -75,7 +82,8 @@ class MethodTable:
             def call(context: Any, _session: Session | None, params: Any) -> bytes:
                 return encode(function(context, *bind(params)))
 
-            method = Method(names[0], call, function.__doc__ or "", blocking, unsafe)
+            doc = function.__doc__ or ""
+            method = Method(names[0], call, doc, blocking, unsafe, declared=function)
             for name in names:
                 self.add(replace(method, name=name))
             return function
@@ -92,7 +100,7 @@ class MethodTable:
                 return encode(function(context, session, *bind(params)))
 
             for name in names:
-                self.add(Method(name, call, function.__doc__ or ""))
+                self.add(Method(name, call, function.__doc__ or "", declared=function, skip=2))
             return function
 
         return declare
@@ -108,10 +116,11 @@ class MethodTable:
             async def coroutine(context: Any, _session: Session | None, params: Any) -> bytes:
                 return encode(await function(context, *bind(params)))
 
+            made = Method(
+                names[0], _never, function.__doc__ or "", False, unsafe, coroutine, function
+            )
             for name in names:
-                self.add(
-                    Method(name, _never, function.__doc__ or "", unsafe=unsafe, coroutine=coroutine)
-                )
+                self.add(replace(made, name=name))
             return function
 
         return declare
@@ -141,9 +150,8 @@ class MethodTable:
 
             doc = function.__doc__ or ""
             for name in names:
-                self.add(Method(name, _never, doc, coroutine=coroutine))
-            for name in unsubscribe:
-                self.add(Method(name, _unsubscribe, f"End what {names[0]} began."))
+                self.add(Method(name, _never, doc, coroutine=coroutine, declared=function, skip=2))
+            self._add_ends(unsubscribe, _unsubscribe, names[0])
             return function
 
         return declare
@@ -172,13 +180,21 @@ class MethodTable:
                 return orjson.dumps(subscription.id)
 
             for name in names:
-                self.add(Method(name, call, function.__doc__ or ""))
-            end = _unsubscribe_quietly if quiet else _unsubscribe
-            for name in unsubscribe:
-                self.add(Method(name, end, f"End what {names[0]} began."))
+                self.add(Method(name, call, function.__doc__ or "", declared=function, skip=2))
+            self._add_ends(unsubscribe, _unsubscribe_quietly if quiet else _unsubscribe, names[0])
             return function
 
         return declare
+
+    def _add_ends(
+        self, names: Iterable[str], call: Callable[[Any, Session | None, Any], bytes], of: str
+    ) -> None:
+        for name in names:
+            self.add(Method(name, call, f"End what {of} began.", declared=_takes_id))
+
+
+def _takes_id(_context: Any, subscription: str) -> None:
+    """What every method takes that ends a subscription."""
 
 
 def _unsubscribe(_context: Any, session: Session | None, params: Any) -> bytes:

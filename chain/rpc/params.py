@@ -9,9 +9,11 @@ name and what was expected.
 from __future__ import annotations
 
 import inspect
+import json
 import types
 from binascii import unhexlify
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from chain.rpc.errors import invalid_params
@@ -21,6 +23,16 @@ HexBytes = NewType("HexBytes", bytes)
 """Bytes in hex, with or without 0x: some clients leave it out."""
 
 Parser = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter as documents name it: `kind` as in JSON, `default` as JSON or None."""
+
+    name: str
+    kind: str
+    required: bool
+    default: str | None
 
 
 class _Bad(ValueError):
@@ -113,6 +125,30 @@ def parser_for(annotation: Any) -> Parser:
     if origin is dict:
         return _SIMPLE[dict]
     return _SIMPLE[annotation]
+
+
+_KINDS = {HexBytes: "hex", Hash: "hash", int: "number", str: "string", bool: "bool", Any: "any"}
+
+
+def _kind(annotation: Any) -> str:
+    """How a document names what `parser_for` reads."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_kind(a) for a in args if a is not types.NoneType)
+    if origin is list:
+        return f"[{_kind(args[0])}]"
+    return "object" if annotation is dict or origin is dict else _KINDS[annotation]
+
+
+def parameters(function: Callable[..., Any], skip: int) -> list[Parameter]:
+    """The parameters of a method after the first `skip`, as `binder` reads them."""
+    hints = get_type_hints(function)
+    out = []
+    for p in list(inspect.signature(function).parameters.values())[skip:]:
+        required = p.default is inspect.Parameter.empty
+        default = None if required or p.default is None else json.dumps(p.default)
+        out.append(Parameter(p.name, _kind(hints[p.name]), required, default))
+    return out
 
 
 def binder(function: Callable[..., Any], skip: int) -> Callable[[Any], list[Any]]:

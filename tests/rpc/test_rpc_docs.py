@@ -22,3 +22,12 @@ def test_every_method_says_what_it_does(monkeypatch):
         for table in tables:
             for method in table.methods.values():
                 assert method.doc.strip(), method.name
+
+
+def test_parameters_are_those_of_the_signature():
+    lines = (ROOT / "docs" / "rpc.md").read_text().splitlines()
+    paged = next(line for line in lines if line.startswith("| `state_getKeysPaged`"))
+    given = "`prefix: hex`, `count: number`, `startKey?: hex`, `hash?: hash`"
+    assert paged.split("|")[2].strip() == given
+    neuron = next(line for line in lines if line.startswith("| `neuronInfo_getNeuron`"))
+    assert neuron.split("|")[2].strip() == "`netuid: number`, `uid: number`, `at?: hash`"
