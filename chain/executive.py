@@ -202,7 +202,9 @@ class Executive:
         out = block.events
         assert out is not None
         for event in s.events[block.encoded_events :]:
-            out += phase + event_encoder(type(event))(event) + b"\0"
+            made: Any = type(event)
+            head, encode_fields = event_encoder(made)
+            out += phase + head + encode_fields(event) + b"\0"
         block.encoded_events = len(s.events)
 
     def finalize_block(self, s: State) -> list[DigestItem]:
@@ -336,7 +338,8 @@ class Executive:
 
 def _info(call: RuntimeCall) -> DispatchInfo:
     """Weight, class and fee rule of a call."""
-    return CALLS.entry(call).info(call.args)
+    info: DispatchInfo = CALLS.entry(call).info(call.args)
+    return info
 
 
 def _overriding(runtime: Runtime, name: str) -> list[Any]:

@@ -92,6 +92,8 @@ class CheckMortality(Extension):
     implicit = Hash
 
     def validate(self, s: State, ctx: Context) -> None:
+        if ctx.in_block and ctx.era == b"\0":  # no era to check, no pool to tell how long
+            return
         now = s[Number]
         try:
             birth, death = birth_block(ctx.era, now)
@@ -124,7 +126,8 @@ class CheckNonce(Extension):
             if ctx.in_block:
                 raise InvalidTransaction(Invalid.Future)
             ctx.validity.requires += (nonce_tag(who, ctx.nonce - 1),)
-        ctx.validity.provides += (nonce_tag(who, ctx.nonce),)
+        if not ctx.in_block:  # tags order the pool
+            ctx.validity.provides += (nonce_tag(who, ctx.nonce),)
 
     def prepare(self, s: State, ctx: Context) -> None:
         if ctx.who is not None:
@@ -207,10 +210,10 @@ class ChargeTransactionPayment(Extension):
     def post_dispatch(self, s: State, ctx: Context, weight: int, failed: bool) -> None:
         if ctx.who is None:
             return
-        info = ctx.info
-        if ctx.notes["actual_pays"] is not info.pays:
-            info = replace(info, pays=ctx.notes["actual_pays"])
-        actual = payment.compute_fee(ctx.length, info, weight, ctx.tip)
+        info, pays = ctx.info, ctx.notes["actual_pays"]
+        actual = ctx.notes["fee"]
+        if weight != info.weight or pays is not info.pays:
+            actual = payment.compute_fee(ctx.length, replace(info, pays=pays), weight, ctx.tip)
         payer = ctx.notes["payer"]
         if ctx.notes["in_alpha"]:
             paid = ctx.notes["alpha_fee"]

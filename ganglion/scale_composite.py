@@ -17,6 +17,7 @@ from ganglion.scale_base import MAX_DEPTH, Codec, DecodeError, compact_encode, c
 Parts = list[tuple[str, Codec[Any]]]
 
 _LETTER = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q"}
+_INTEGERS = frozenset(f"{sign}{8 << width}" for sign in "ui" for width in range(6))
 
 
 def vec_codec(inner: Codec[Any]) -> Codec[Any]:
@@ -166,7 +167,7 @@ def _packed_struct(cls: type, parts: Parts) -> Codec[Any]:
 
 def _compile_fields(cls: type, parts: Parts) -> tuple[Any, Any]:
     namespace: dict[str, Any] = {"cls": cls}
-    encode = " + ".join(f"e{i}(v.{name})" for i, (name, _) in enumerate(parts)) or "b''"
+    encode = " + ".join(_encoding(i, *part) for i, part in enumerate(parts)) or "b''"
     lines = [f"def encode(v): return {encode}", "def read(b, i):"]
     for i, (_, part) in enumerate(parts):
         namespace[f"e{i}"], namespace[f"r{i}"] = part.encode, part.read
@@ -174,6 +175,13 @@ def _compile_fields(cls: type, parts: Parts) -> tuple[Any, Any]:
     lines.append(f"    return cls({', '.join(f'v{i}' for i in range(len(parts)))}), i")
     exec("\n".join(lines), namespace)
     return namespace["encode"], namespace["read"]
+
+
+def _encoding(place: int, name: str, part: Codec[Any]) -> str:
+    """The expression that encodes one field; integers go without a call of their own."""
+    if part.name in _INTEGERS:
+        return f"v.{name}.to_bytes({part.size}, 'little', signed={part.name[0] == 'i'})"
+    return f"e{place}(v.{name})"
 
 
 def enumeration_codec(base: Any, parts_of: Callable[[type], Parts]) -> Codec[Any]:

@@ -126,10 +126,6 @@ def _increase(s: State, who: AccountId, amount: int) -> None:
         write_balances(s, who, data)
 
 
-def _decrease(s: State, who: AccountId, amount: int) -> None:
-    _increase(s, who, -amount)
-
-
 def ensure_can_withdraw(s: State, who: AccountId, amount: int, keep: Keep) -> None:
     """Raise TokenError unless `amount` may leave the account."""
     if amount == 0:
@@ -175,7 +171,7 @@ def transfer(
     ensure_can_deposit(s, dest, amount)
     if source == dest:
         return
-    _decrease(s, source, amount)
+    _increase(s, source, -amount)
     _increase(s, dest, amount)
     s.emit(Transfer(source, dest, Rao(amount)))
 
@@ -189,7 +185,7 @@ def withdraw(
     """
     ensure_can_withdraw(s, who, amount, keep)
     if amount:
-        _decrease(s, who, amount)
+        _increase(s, who, -amount)
     if not quiet:
         s.emit(Withdraw(who, Rao(amount)))
 
@@ -224,7 +220,7 @@ def burn_from(s: State, who: AccountId, amount: int, keep: Keep = Keep.EXPENDABL
     """Destroy balance of an account."""
     ensure_can_withdraw(s, who, amount, keep)
     rescind(s, amount)
-    _decrease(s, who, amount)
+    _increase(s, who, -amount)
     s.emit(Burned(who, Rao(amount)))
 
 

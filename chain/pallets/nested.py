@@ -48,8 +48,8 @@ def pays_of(*calls: RuntimeCall) -> Pays:
 
 def name_of(call: RuntimeCall) -> tuple[str, str]:
     """Pallet and call name."""
-    entry = CALLS.entry(call)
-    return entry.pallet, entry.name
+    path: tuple[str, str] = CALLS.entry(call).path
+    return path
 
 
 def hash_of(call: RuntimeCall) -> Hash:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from chain.pallets.aura import author
-from chain.pallets.balances_ops import Keep, can_withdraw, deposit, ensure_can_deposit, rescind
+from chain.pallets.balances_ops import Keep, can_withdraw, deposit, rescind
 from chain.pallets.balances_ops import withdraw as withdraw_balance
 from chain.pallets.system import Account
 from chain.pallets.system_limits import BASE_EXTRINSIC
@@ -58,11 +58,14 @@ def weight_to_fee(ref_time: int) -> int:
     return (ref_time * 500_000 + 499_999_999) // 1_000_000_000
 
 
+BASE_FEE = weight_to_fee(BASE_EXTRINSIC_WEIGHT)
+
+
 def compute_fee(length: int, info: DispatchInfo, weight: int, tip: int) -> int:
     """The fee in rao of an extrinsic of `length` bytes whose call uses `weight`."""
     if info.pays is Pays.No:
         return tip
-    return weight_to_fee(BASE_EXTRINSIC_WEIGHT) + length + weight_to_fee(weight) + tip
+    return BASE_FEE + length + weight_to_fee(weight) + tip
 
 
 def can_pay(s: State, who: AccountId, fee: int) -> bool:
@@ -89,10 +92,9 @@ def settle(s: State, who: AccountId, charged: int, actual: int, tip: int) -> Non
 
 def _try_deposit(s: State, who: AccountId, amount: int) -> bool:
     try:
-        ensure_can_deposit(s, who, amount)
+        deposit(s, who, amount)
     except CallError:
         return False
-    deposit(s, who, amount)
     return True
 
 

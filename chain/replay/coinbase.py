@@ -27,7 +27,7 @@ from chain.pallets.subtensor.distribution import (
     get_validator_alpha,
 )
 from chain.pallets.subtensor.emission import Pending, mint_block_emission
-from chain.pallets.subtensor.epoch import HotkeyEmission, do_run_epoch
+from chain.pallets.subtensor.epoch import HotkeyEmission, Yuma, do_run_epoch
 from chain.pallets.subtensor.heritage import (
     get_inherited_alpha,
     get_inherited_tao,
@@ -70,6 +70,8 @@ from chain.runtime.state import State
 from consensus.economics.root_claim import claimable
 from consensus.economics.trade import Side, Trade
 from consensus.replay.difference import Case, Difference, Engine, compare
+from consensus.yuma import engine as fast
+from consensus.yuma import reference
 from ganglion.fixed import I96F32
 from ganglion.units import ROOT_NETUID, Alpha, NetUid
 
@@ -79,12 +81,24 @@ Row = dict[str, Any]
 SUBNET = NetUid(1)
 """The subnet of the families that have one."""
 
+YUMA: dict[Engine, Yuma] = {"numpy": fast.epoch, "reference": reference.epoch}
+"""What runs the epochs inside the pallets."""
+
 
 def pure(compute: Callable[[Row], Row]) -> Check:
     """A checker that computes `out` from `in`."""
 
     def check(case: Case, _: Engine) -> Iterator[Difference]:
         yield from compare(case["out"], compute(case["in"]), "out")
+
+    return check
+
+
+def with_epochs(compute: Callable[[Row, Yuma], Row]) -> Check:
+    """A checker of what runs epochs, on the engine that was asked for."""
+
+    def check(case: Case, engine: Engine) -> Iterator[Difference]:
+        yield from compare(case["out"], compute(case["in"], YUMA[engine]), "out")
 
     return check
 
@@ -128,10 +142,10 @@ def _mint(given: Row) -> Row:
     return {"credit": mint_block_emission(s), "globals": globals_of(s)}
 
 
-def _emit(given: Row) -> Row:
+def _emit(given: Row, yuma: Yuma) -> Row:
     s = build(given)
     credit = mint_block_emission(s)
-    run_coinbase(s, credit, _buys(given))
+    run_coinbase(s, credit, _buys(given), yuma)
     out = {
         "block_emission": credit,
         "subnets": _subnets(s, given),
@@ -146,13 +160,13 @@ def _emit(given: Row) -> Row:
     return out
 
 
-def _sim(given: Row) -> Row:
+def _sim(given: Row, yuma: Yuma) -> Row:
     s, trader = build(given), _buys(given)
     netuids = _netuids(given)
     blocks = []
     for number in range(given["block"], given["block"] + given["blocks"]):
         set_block(s, number)
-        run_coinbase(s, mint_block_emission(s), trader)
+        run_coinbase(s, mint_block_emission(s), trader, yuma)
         update_prices(s)
         blocks.append(
             {
@@ -217,9 +231,9 @@ def _schedule(given: Row) -> Row:
 # --- epochs and payouts --------------------------------------------------------------------------
 
 
-def _mechanisms(given: Row) -> Row:
+def _mechanisms(given: Row, yuma: Yuma) -> Row:
     s = build(given)
-    result = do_run_epoch(s, SUBNET, given["amount"])
+    result = do_run_epoch(s, SUBNET, given["amount"], yuma)
     indices = [storage_index(SUBNET, mecid) for mecid in range(given["subnets"][1]["mech_count"])]
 
     def u16s(packed: bytes) -> list[int]:
@@ -389,12 +403,13 @@ KINDS: dict[str, Check] = {
     f"coinbase/{kind}": pure(compute)
     for kind, compute in {
         "mint": _mint,
-        "emit": _emit,
-        "sim": _sim,
         "schedule": _schedule,
-        "mechanisms": _mechanisms,
         "parent_child": _parent_child,
         "distribute": _distribute,
         "root_claim": _root_claim,
     }.items()
+} | {
+    "coinbase/emit": with_epochs(_emit),
+    "coinbase/sim": with_epochs(_sim),
+    "coinbase/mechanisms": with_epochs(_mechanisms),
 }

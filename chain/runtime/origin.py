@@ -8,18 +8,19 @@ hands the origin itself over, for calls that dispatch other calls.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from chain.runtime.call import RuntimeCall
 from chain.runtime.errors import BadOrigin
+from ganglion.scale import slotted
 from ganglion.units import AccountId
 
 Kind = Literal["signed", "root", "none"]
 CallFilter = Callable[[RuntimeCall], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@slotted
 class Origin:
     """`who` is set for signed origins only; `filters` travel into calls inside calls."""
 

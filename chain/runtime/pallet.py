@@ -13,6 +13,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import (
     Annotated,
     Any,
@@ -73,8 +74,21 @@ class Call:
     dispatch_class: DispatchClass | ClassOf
     pays: Pays | PaysOf
 
+    @cached_property
+    def path(self) -> tuple[str, str]:
+        """Pallet and call name."""
+        return self.pallet, self.name
+
+    @cached_property
+    def constant_info(self) -> DispatchInfo | None:
+        """Weight, class and fee rule when no argument changes them."""
+        parts = (self.weight, self.dispatch_class, self.pays)
+        return None if any(map(callable, parts)) else DispatchInfo(*parts)  # type: ignore[arg-type]
+
     def info(self, args: tuple[Any, ...]) -> DispatchInfo:
         """Weight, class and fee rule for these arguments."""
+        if self.constant_info is not None:
+            return self.constant_info
         weight, kind, pays = self.weight, self.dispatch_class, self.pays
         return DispatchInfo(
             weight if isinstance(weight, int) else weight(*args),

@@ -48,15 +48,15 @@ class RuntimeVersion:
 
 def encode_event(event: Any) -> bytes:
     """Pallet index, event index, fields."""
-    head = bytes((event.__pallet_index__, event.__scale_event__))
     made: Any = type(event)
-    out: bytes = _event_codec(made).encode(event)
-    return head + out
+    head, encode_fields = event_encoder(made)
+    return head + encode_fields(event)
 
 
 @cache
-def _event_codec(made: Any) -> Codec[Any]:
-    return codec(made)
+def event_encoder(made: Any) -> tuple[bytes, Callable[[Any], bytes]]:
+    """For a class of events: its pallet and event index, and what encodes the fields."""
+    return bytes((made.__pallet_index__, made.__scale_event__)), codec(made).encode
 
 
 def _no_event(data: bytes, at: int) -> tuple[Any, int]:
@@ -93,6 +93,7 @@ class Runtime:
                 self.by_prefix[item.prefix] = item
         calls = {(i, c.index): c for i, p in self.pallets.items() for c in p.calls.values()}
         CALLS.bind(calls, self.call_filter, self.guards)
+        event_encoder.cache_clear()
         self.methods = {m.full_name: m for api in self.apis for m in api.methods}
         listed = tuple((api_id(a.name), a.version) for a in self.apis)
         self.version = RuntimeVersion(**{**vars(self.version), "apis": listed})

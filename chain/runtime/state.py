@@ -223,7 +223,8 @@ class _State(dict[Any, Any]):
 
     def keys_of(self, item: Item, *first: Any) -> tuple[Any, ...]:
         """References of all entries under the first few keys, in the order of their raw keys."""
-        base = self._base_keys(item, first)
+        parent = self.parent
+        base = self._indexed(item, first) if parent is None else parent.keys_of(item, *first)
         moved = self.moved.get(item)
         if not moved:
             return base
@@ -244,9 +245,7 @@ class _State(dict[Any, Any]):
             merged.sort(key=item.key_of)
         return tuple(merged)
 
-    def _base_keys(self, item: Item, first: tuple[Any, ...]) -> tuple[Any, ...]:
-        if self.parent is not None:
-            return self.parent.keys_of(item, *first)
+    def _indexed(self, item: Item, first: tuple[Any, ...]) -> tuple[Any, ...]:
         indexed = self.index.setdefault(item, {})
         cached = indexed.get(first)
         if cached is None:
@@ -297,11 +296,12 @@ class _State(dict[Any, Any]):
         absent, on_top = self.absent, self.parent is not None
         for ref, old, gone in self._first_writes():
             item = ref[0] if type(ref) is tuple else ref
+            value = self[ref]
             if ref in absent:
                 if not (gone and on_top):
                     out[item.key_of(ref)] = None
-            elif gone or not on_top or old is MISSING or old != self[ref]:
-                out[item.key_of(ref)] = item.codec.encode(self[ref])
+            elif gone or not on_top or old is MISSING or old != value:
+                out[item.key_of(ref)] = item.codec.encode(value)
         return out
 
     def _first_writes(self) -> Iterable[tuple[Any, Any, bool]]:

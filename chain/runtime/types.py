@@ -17,6 +17,7 @@ from ganglion.scale import (
     alias_codec,
     compact_read,
     scale_type,
+    slotted,
     u32,
     variant,
 )
@@ -105,7 +106,7 @@ class Ecdsa(MultiSignature):
 
 
 @scale_type("frame_system::DispatchEventInfo")
-@dataclass(frozen=True, slots=True)
+@slotted
 class DispatchEventInfo:
     """Weight, class and fee rule, as ExtrinsicSuccess and ExtrinsicFailed carry them."""
 

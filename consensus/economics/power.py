@@ -10,8 +10,9 @@ Upstream: the `safe-bigmath` crate used by pallets/swap.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from math import gcd, isqrt
+from math import factorial, gcd, isqrt
 
 GUARD_BITS = 24
 GUARD = 1 << GUARD_BITS
@@ -53,24 +54,27 @@ def integer_root(value: int, degree: int) -> int:
 
 # --- the short sum -------------------------------------------------------------------------------
 
-BITS = 192
+BITS = 144
 ONE = 1 << BITS
+FRACTION = ONE - 1
 MAX_SHIFT = 64
 MAX_EXPONENT = 128
-MAX_LOG = 16
+MAX_LOG = 16 << BITS
 MAX_SCALE = 1 << 64
-DOUBT = 1 << (BITS - 64)
-"""How near to an integer a result may not come: 2^-64.
+DOUBT = 1 << (BITS - 30)
+"""How near to an integer a result may not come: 2^-30.
 
-In units of 2^-192: a logarithm below sums at most 70 terms, each floored, and is wrong by less than
-2^8, with MAX_SHIFT times ln 2 by less than 2^15; MAX_EXPONENT makes that 2^22, and the exponential,
-up to e^16 < 2^24, 2^46; its own floors add less than 2^32. Times MAX_SCALE that is an error under
-2^-80. The long sum is wrong by less than 2^-150. Beyond DOUBT both floors are the same.
+In units of 2^-144: the sums below are of numbers under 1/2, so their floors and the terms that they
+leave out make less than 2^4. A logarithm is wrong by less than 2^8, with MAX_SHIFT times ln 2 by
+less than 2^15; MAX_EXPONENT makes that 2^22, and the exponential, up to e^16 < 2^24, 2^46. Times
+MAX_SCALE that is an error under 2^-32. The long sum is wrong by less than 2^-150. Beyond DOUBT both
+floors are the same.
 """
+CERTAIN = ONE - DOUBT
 
 
 def power_if_clear(num: int, den: int, exp_num: int, exp_den: int, scale: int) -> int | None:
-    """The power if 192 bits are enough to be sure of its floor, else None."""
+    """The power if 144 bits are enough to be sure of its floor, else None."""
     shift = num.bit_length() - den.bit_length()
     if abs(shift) > MAX_SHIFT or exp_num > MAX_EXPONENT * exp_den or scale > MAX_SCALE:
         return None
@@ -79,37 +83,48 @@ def power_if_clear(num: int, den: int, exp_num: int, exp_den: int, scale: int) -
     else:
         num <<= -shift
     log = (_log_ratio(num, den) + shift * LN2) * exp_num // exp_den
-    if abs(log) > MAX_LOG << BITS:
+    if abs(log) > MAX_LOG:
         return None
     value = _short_exp(log) * scale
-    fraction = value & (ONE - 1)
-    return value >> BITS if DOUBT < fraction < ONE - DOUBT else None
+    return value >> BITS if DOUBT < value & FRACTION < CERTAIN else None
+
+
+def _sums(coefficients: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """By k, the coefficients, last first, that a number below 2^-k needs to be exact to 2^-144."""
+    return tuple(
+        tuple(c for n, c in enumerate(coefficients) if k * n < BITS and c >> k * n)[::-1]
+        for k in range(BITS + 1)
+    )
+
+
+def _sum(coefficients: Iterable[int], x: int) -> int:
+    """c0 + c1 x + c2 x^2 + ..., the last coefficient first."""
+    total = 0
+    for c in coefficients:
+        total = (total * x >> BITS) + c
+    return total
+
+
+_ARTANH = _sums([2 * ONE // (2 * n + 1) for n in range(BITS)])
+_EXP = _sums([ONE // factorial(n) for n in range(BITS)])
 
 
 def _log_ratio(num: int, den: int) -> int:
     """ln(num/den) for a ratio between 1/2 and 2, as 2 artanh((num - den) / (num + den))."""
     z = ((num - den) << BITS) // (num + den)
     square = z * z >> BITS
-    total, k = z, 1
-    while abs(z) > 1:
-        z = z * square >> BITS
-        k += 2
-        total += z // k
-    return 2 * total
+    return z * _sum(_ARTANH[BITS - square.bit_length()], square) >> BITS
 
 
 LN2 = _log_ratio(2, 1)
 
 
 def _short_exp(x: int) -> int:
-    """exp(x)."""
-    term = total = ONE
-    n = 0
-    while abs(term) > 1:
-        n += 1
-        term = (term * x >> BITS) // n
-        total += term
-    return total
+    """exp(x): of what is left beside the nearest multiple of ln 2, then shifted."""
+    twos = (2 * x + LN2) // (2 * LN2)
+    rest = x - twos * LN2
+    total = _sum(_EXP[BITS - rest.bit_length()], rest)
+    return total << twos if twos >= 0 else total >> -twos
 
 
 # --- the long sum --------------------------------------------------------------------------------

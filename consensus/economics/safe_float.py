@@ -8,6 +8,8 @@ Upstream: primitives/share-pool/src/lib.rs
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from ganglion.fixed import U64_MAX, clamp_u64
 from ganglion.scale import i64, scale_type, slotted, u128
 
@@ -43,14 +45,18 @@ def new(mantissa: int, exponent: int) -> SafeFloat | None:
 
 def normalised(mantissa: int, exponent: int) -> SafeFloat | None:
     """The same value with a mantissa in (10^20, 10^21]; None when the exponent leaves i64."""
+    if not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
+        return None if mantissa else ZERO
+    if MANTISSA_FLOOR < mantissa <= MANTISSA_MAX:
+        return SafeFloat(mantissa, exponent)
     if mantissa == 0:
         return ZERO
-    if not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
-        return None
-    if not MANTISSA_FLOOR < mantissa <= MANTISSA_MAX:
-        shift = len(str(mantissa)) - DIGITS
-        mantissa = mantissa // 10**shift if shift > 0 else mantissa * POWERS[-shift]
-        exponent += shift
+    shift = _decade(mantissa) - DIGITS
+    exponent += shift
+    if shift < 0:
+        mantissa *= POWERS[-shift]
+    else:
+        mantissa //= 10**shift
         if mantissa == MANTISSA_FLOOR:
             mantissa *= 10
             exponent -= 1
@@ -59,11 +65,18 @@ def normalised(mantissa: int, exponent: int) -> SafeFloat | None:
     return SafeFloat(mantissa, exponent)
 
 
+def _decade(value: int) -> int:
+    """The d with 10^(d-1) < value <= 10^d."""
+    known = bisect_left(POWERS, value)
+    return known if known <= MAX_SHIFT else len(str(value - 1))
+
+
 def of(value: int) -> SafeFloat:
-    """A u64 (or any integer that needs no i64-breaking exponent) as SafeFloat."""
-    result = normalised(value, 0)
-    assert result is not None  # a 64-bit number shifts the exponent by 21 at most
-    return result
+    """A u64, or any number up to 10^21."""
+    if value == 0:
+        return ZERO
+    digits = bisect_left(POWERS, value)
+    return SafeFloat(value * POWERS[DIGITS - digits], digits - DIGITS)
 
 
 def from_u64f64(bits: int) -> SafeFloat | None:
@@ -78,12 +91,10 @@ def _shift(distance: int) -> int:
 
 def _aligned(a: SafeFloat, b: SafeFloat) -> tuple[int, int, int]:
     """Both mantissas cut to the larger exponent, and that exponent."""
-    exponent = max(a.exponent, b.exponent)
-    return (
-        a.mantissa // _shift(exponent - a.exponent),
-        b.mantissa // _shift(exponent - b.exponent),
-        exponent,
-    )
+    gap = a.exponent - b.exponent
+    if gap < 0:
+        return a.mantissa // _shift(-gap), b.mantissa, b.exponent
+    return a.mantissa, b.mantissa // _shift(gap), a.exponent
 
 
 def add(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:

@@ -17,6 +17,9 @@ from consensus.economics import safe_float as sf
 from consensus.economics.safe_float import ZERO, SafeFloat
 from ganglion.fixed import clamp_u64
 
+PLAIN_EXPONENT = 1 << 32
+"""An exponent so far from the ends of i64 that no single step reaches them."""
+
 
 class Membership(NamedTuple):
     """A pool seen by one member: the pool's total and denominator, and the member's share."""
@@ -29,13 +32,19 @@ class Membership(NamedTuple):
         """What the share is worth now, rounded down."""
         if not self.denominator:
             return 0
+        if self.share == self.denominator and _is_plain(self.share):  # one member alone
+            return clamp_u64(self.total)
         worth = sf.mul_div(sf.of(self.total), self.share, self.denominator)
         return 0 if worth is None else sf.to_u64(worth)
 
 
 def is_deposit_possible(pool: Membership, amount: int) -> bool:
     """Whether `amount` would earn any share: not in a pool with shares but no value."""
-    return not pool.denominator or bool(_share_of(pool, amount))
+    if not pool.denominator:
+        return True
+    if _is_plain(pool.denominator):  # then no share is too small to be written
+        return amount > 0 and pool.total > 0
+    return bool(_share_of(pool, amount))
 
 
 def changed(pool: Membership, delta: int) -> Membership:
@@ -61,6 +70,10 @@ def changed(pool: Membership, delta: int) -> Membership:
 def grown(pool: Membership, delta: int) -> Membership:
     """The pool after a gain or loss shared by all members."""
     return pool._replace(total=clamp_u64(pool.total + delta))
+
+
+def _is_plain(number: SafeFloat) -> bool:
+    return -PLAIN_EXPONENT <= number.exponent <= PLAIN_EXPONENT
 
 
 def _share_of(pool: Membership, amount: int) -> SafeFloat:

@@ -7,7 +7,7 @@ Upstream: pallets/swap/src/pallet/{impls,swap_step}.rs
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ MIN_PRICE = 1_000
 """Widest limits of a trade, in rao for one whole alpha."""
 
 
-class Side(Enum):
+class Side(StrEnum):
     """Which token the trader brings."""
 
     BUY = "buy"

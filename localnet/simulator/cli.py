@@ -87,7 +87,7 @@ def _epochs(chain: MemoryChain, size: Size) -> int:
 def run(argv: Sequence[str]) -> int:
     """Run a command line; 0, or 1 when two runs end in different states."""
     args = _parser().parse_args(list(argv))
-    gc.set_threshold(50_000, 20, 100)  # as the node has it
+    gc.set_threshold(200_000, 20, 100)  # as the node has it
     other = _other_process(argv) if args.twice else None
     summary = _shown(Size(args.subnets, args.neurons, args.tempo), args)
     if args.json:

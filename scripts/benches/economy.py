@@ -138,7 +138,7 @@ def ready(size: Size) -> MemoryChain:
     chain = build(size)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
     return chain
 
 

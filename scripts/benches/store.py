@@ -137,7 +137,7 @@ def reads(bench: Bench) -> list[Row]:
 
 def rows(quick: bool) -> list[Row]:
     """All measurements on one store."""
-    gc.set_threshold(50_000, 20, 100)  # as the node sets it
+    gc.set_threshold(200_000, 20, 100)  # as the node sets it
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), 20_000 if quick else 100_000)
         found = blocks(bench) + reads(bench)

@@ -17,7 +17,7 @@ from chain.pallets.subtensor.emission import (
     get_emitting,
     take_pending,
 )
-from chain.pallets.subtensor.epoch import do_run_epoch
+from chain.pallets.subtensor.epoch import Yuma, do_run_epoch
 from chain.pallets.subtensor.events_weights import EpochDeferred, EpochSkipped
 from chain.pallets.subtensor.kingship import change_subnet_owner_if_needed
 from chain.pallets.subtensor.pool_trades import Trader, on_pool
@@ -36,6 +36,7 @@ from chain.pallets.subtensor.voting_power import update_voting_power
 from chain.pallets.system import block_number
 from chain.runtime.state import State, clear_prefix, iter_items
 from consensus.economics.schedule import Clock, Step, deferred, step
+from consensus.yuma import engine
 from ganglion.units import ROOT_NETUID, NetUid, Rao
 
 
@@ -103,7 +104,9 @@ def _write_clock(s: State, netuid: NetUid, before: Clock, after: Clock, outcome:
         s[SubnetEpochIndex, netuid] = after.index
 
 
-def run_coinbase(s: State, credit: Rao, trader: Trader = on_pool) -> None:
+def run_coinbase(
+    s: State, credit: Rao, trader: Trader = on_pool, yuma: Yuma = engine.epoch
+) -> None:
     """Emit a block's TAO and alpha, then run and pay the epochs that are due.
 
     Epochs are drained in storage order and paid in numeric order.
@@ -111,7 +114,7 @@ def run_coinbase(s: State, credit: Rao, trader: Trader = on_pool) -> None:
     clear_prefix(s, SubnetRootSellTao)
     do_emit(s, credit, trader)
     for due in sorted(drain_due_epochs(s), key=lambda each: each.netuid):
-        result = do_run_epoch(s, due.netuid, due.pending.epoch_emission)
+        result = do_run_epoch(s, due.netuid, due.pending.epoch_emission, yuma)
         update_voting_power(s, due.netuid, result)
         do_distribute(s, due.netuid, due.pending, result.emission)
         s[LastMechansimStepBlock, due.netuid] = block_number(s)

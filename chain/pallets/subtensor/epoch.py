@@ -6,6 +6,7 @@ Upstream: pallets/subtensor/src/epoch/run_epoch.rs, subnets/mechanism.rs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import pack
 
@@ -61,6 +62,9 @@ from consensus.yuma.rows import without_uid
 from consensus.yuma.standing import earliest_commits
 from consensus.yuma.types import EpochOutcome, SubnetEpoch
 from ganglion.units import AccountId, Alpha, NetUid, NetUidStorageIndex, Uid
+
+Yuma = Callable[[SubnetEpoch], EpochOutcome]
+"""The mathematics of one epoch: the fast engine on a node, or the reference in a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def read_epoch(s: State, netuid: NetUid, index: NetUidStorageIndex, emission: in
     )
 
 
-def do_run_epoch(s: State, netuid: NetUid, emission: int) -> EpochResult:
+def do_run_epoch(s: State, netuid: NetUid, emission: int, yuma: Yuma = engine.epoch) -> EpochResult:
     """Run the epoch of every mechanism, store what they decided, and say who earned what.
 
     Nothing is paid here: that is for whoever distributes the emission.
@@ -158,7 +162,8 @@ def do_run_epoch(s: State, netuid: NetUid, emission: int) -> EpochResult:
     parts = get_emission_parts(s, netuid, emission)
     # Each mechanism reads the permits from before the epoch: those are stored at the end.
     outcomes = [
-        run_mechanism(s, netuid, index, part) for index, part in zip(get_indices(s, netuid), parts)
+        run_mechanism(s, netuid, index, part, yuma)
+        for index, part in zip(get_indices(s, netuid), parts)
     ]
     merged = merge(outcomes, parts, emission)
     store_subnet(s, netuid, merged)
@@ -173,10 +178,10 @@ def do_run_epoch(s: State, netuid: NetUid, emission: int) -> EpochResult:
 
 
 def run_mechanism(
-    s: State, netuid: NetUid, index: NetUidStorageIndex, emission: int
+    s: State, netuid: NetUid, index: NetUidStorageIndex, emission: int, yuma: Yuma
 ) -> EpochOutcome:
     """Run one mechanism's epoch and store what is kept per mechanism."""
-    outcome = engine.epoch(read_epoch(s, netuid, index, emission))
+    outcome = yuma(read_epoch(s, netuid, index, emission))
     s[Incentive, index] = packed_u16(outcome.incentive_u16)
     s[ConsensusByMechanism, index] = packed_u16(outcome.consensus_u16)
     s.emit(IncentiveAlphaEmittedToMiners(index, tuple(map(Alpha, outcome.server_emission))))

@@ -24,7 +24,7 @@ from chain.pallets.subtensor.storage_locks import (
 from chain.pallets.subtensor.storage_network import SubnetOwnerHotkey
 from chain.pallets.subtensor.types import LockState
 from chain.pallets.system import block_number
-from chain.runtime.state import State, iter_keys
+from chain.runtime.state import State
 from consensus.economics import conviction
 from consensus.economics.conviction import Rates
 from ganglion.units import U64F64, AccountId, Alpha, NetUid
@@ -166,8 +166,8 @@ def read_position(s: State, coldkey: AccountId, netuid: NetUid, hotkey: AccountI
 
 def find_position(s: State, coldkey: AccountId, netuid: NetUid) -> Position | None:
     """The lock of a coldkey on a subnet, if it has one."""
-    hotkey = next(iter_keys(s, Lock, coldkey, netuid), None)
-    return None if hotkey is None else read_position(s, coldkey, netuid, hotkey)
+    locks = s.keys_of(Lock, coldkey, netuid)
+    return read_position(s, coldkey, netuid, locks[0][-1]) if locks else None
 
 
 def write_position(s: State, position: Position) -> None:

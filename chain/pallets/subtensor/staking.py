@@ -137,7 +137,8 @@ def do_remove_stake_limit(
 def _after_removal(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> None:
     """Clear what is too small to stay, and children that the hotkey may no longer name."""
     clear_small_nomination(s, hotkey, coldkey, netuid)
-    if get_total_stake_for_hotkey(s, hotkey) < s[StakeThreshold]:
+    threshold = s[StakeThreshold]
+    if threshold and get_total_stake_for_hotkey(s, hotkey) < threshold:
         for other in get_netuids(s):
             if (PendingChildKeys, other, hotkey) in s:
                 del s[PendingChildKeys, other, hotkey]

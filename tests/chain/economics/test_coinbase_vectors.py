@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from chain.replay import replay
+from chain.replay.coinbase import YUMA, _sim, with_epochs
+from consensus.replay.difference import Engine, integers
+from consensus.yuma import reference
+from consensus.yuma.types import EpochOutcome, SubnetEpoch
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 FILES = ("emit", "distribute", "parent-child", "root-claim", "schedule", "sim", "mechanisms")
@@ -19,12 +23,33 @@ def cases(name: str) -> list[Any]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.parametrize("engine", YUMA)
 @pytest.mark.parametrize("name", FILES)
-def test_the_pallets_reproduce_every_recorded_state(name: str) -> None:
+def test_the_pallets_reproduce_every_recorded_state(name: str, engine: Engine) -> None:
     found = cases(name)
     assert len(found) >= 12
     for number, case in enumerate(found, 1):
-        assert next(iter(replay(case)), None) is None, f"{name}:{number}"
+        assert next(iter(replay(case, engine)), None) is None, f"{name}:{number}"
+
+
+@pytest.mark.parametrize("engine", YUMA)
+def test_the_engine_asked_for_is_the_one_that_runs_the_epochs(engine: Engine) -> None:
+    asked = []
+    check = with_epochs(lambda given, yuma: asked.append(yuma) or given)
+    assert not list(check({"in": {}, "out": {}}, engine))
+    assert asked == [YUMA[engine]]
+
+
+def test_the_pallets_run_the_engine_they_are_given() -> None:
+    case = next(case for case in cases("sim"))
+    inputs = []
+
+    def noting(subnet: SubnetEpoch) -> EpochOutcome:
+        inputs.append(subnet)
+        return reference.epoch(subnet)
+
+    _sim(integers(case)["in"], noting)
+    assert inputs
 
 
 def changed(value: Any) -> Any:
