@@ -21,6 +21,9 @@ from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.sse import Decoder, StreamError
 from ganglion.wire.text import PATH, Reported, TextAnswer, TextRequest
 
+KEEP_SECONDS = 18.0
+"""How long an idle connection is kept; neurons close theirs after 20 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -72,7 +75,7 @@ class Caller:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Caller:
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300)
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=KEEP_SECONDS)
         self._session = aiohttp.ClientSession(connector=connector)
         return self
 

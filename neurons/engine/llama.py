@@ -126,6 +126,7 @@ class ExactLlama:
         self.head = Matrix(self.embedding if shape.tied else tensors["lm_head.weight"])
         self.heads = Heads(shape.heads, shape.kv_heads, shape.head, shape.context)
         self.cosines, self.sines = exact.rotary_tables(shape.context, shape.head, shape.theta)
+        exact.exp_of_steps(np.zeros(1))  # makes its table
 
     @classmethod
     def load(cls, folder: Path, name: str) -> ExactLlama:

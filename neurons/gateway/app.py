@@ -124,8 +124,10 @@ class GatewayApp:
         call = api.parse_text(api.load(body), chat)
         running = await self._text.admit(call, wish, body)
         reply = Reply(running.order.id, int(time.time()), call)
-        if running.opened.replay is not None:
-            return await replayed(request, call, running.opened.replay)
+        if wish.idempotency is not None:
+            replay = (await running.admitted()).replay
+            if replay is not None:
+                return await replayed(request, call, replay)
         response: bytes | None = None
         try:
             text = self._trimmed(running)

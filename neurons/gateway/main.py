@@ -22,7 +22,7 @@ from neurons.gateway.embeddings import EmbedGateway
 from neurons.gateway.router import Policy, Router
 from neurons.gateway.service import Prices, TextGateway
 from neurons.gateway.store import Store
-from neurons.http import Server
+from neurons.http import Server, settle_memory
 from neurons.identity import Identity
 from neurons.validator.examiner import TextExaminer
 
@@ -98,6 +98,7 @@ async def serve(options: argparse.Namespace) -> None:
         server = Server(GatewayApp(store, text, embed, open_key).app, options.host, options.port)
         await server.start()
         stack.push_async_callback(server.stop)
+        settle_memory()
         log.info("%s http://%s:%d/v1", READY, options.host, server.port)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

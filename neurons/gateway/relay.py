@@ -2,8 +2,9 @@
 
 The answer is one seeded stream, so any miner can continue what another began, to the bit. A miner
 that breaks off is replaced at once; one that goes quiet gets a rival, and whoever brings the next
-token first stays; before the first token the rival comes after the usual 95th percentile. What
-was delivered is never taken back: an attempt that contradicts it is dropped.
+token first stays; before the first token the rival comes after the usual 95th percentile, and
+sooner when a broken answer waits to be resumed. What was delivered is never taken back: an attempt
+that contradicts it is dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -27,8 +29,10 @@ from neurons.gateway.router import Miner, Router
 from neurons.identity import Identity
 
 STALL_GAPS = 50.0
-STALL_BOUNDS = (0.15, 5.0)
-MOST_ATTEMPTS = 5
+STALL_BOUNDS = (0.1, 5.0)
+RESUME_BOUNDS = (0.05, 1.0)  # how long a resuming miner is waited for before it gets a rival
+MOST_ATTEMPTS = 8
+MOST_RIVALS = 3  # miners at work on one answer at a time
 
 
 class NoMiner(GanglionError):
@@ -83,6 +87,36 @@ class _Said:
     failure: CallFailed | None = None
 
 
+class _Inbox:
+    """A queue of one reader with a time limit; cheaper than `wait_for` around a queue."""
+
+    def __init__(self) -> None:
+        self._said: deque[_Said] = deque()
+        self._wake: asyncio.Future[None] | None = None
+
+    def put(self, said: _Said) -> None:
+        """Add a message."""
+        self._said.append(said)
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def get(self, patience: float | None) -> _Said | None:
+        """The next message; None if none came for so many seconds."""
+        if not self._said:
+            loop = asyncio.get_running_loop()
+            self._wake = loop.create_future()
+            alarm = None if patience is None else loop.call_later(patience, self._rouse)
+            try:
+                await self._wake
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
+        return self._said.popleft() if self._said else None
+
+
 class Relay:
     """One request on its way through the miners. Iterate `stream`, then read the results."""
 
@@ -96,7 +130,7 @@ class Relay:
     ) -> None:
         self._caller, self._identity, self._router = caller, identity, router
         self._waiting, self._request = list(ranked), request
-        self._inbox: asyncio.Queue[_Said] = asyncio.Queue()
+        self._inbox = _Inbox()
         self._active: list[Attempt] = []
         self._texts = [""]  # the text delivered up to each token count
         self.tokens: list[int] = []
@@ -105,6 +139,7 @@ class Relay:
         self.final: TextAnswer | None = None
         self.attempts = 0
         self._last = 0.0
+        self._launched = 0.0
 
     @property
     def text(self) -> str:
@@ -122,9 +157,9 @@ class Relay:
             self._last = time.monotonic()
             self._launch()
             while self.final is None:
-                said = await self._next()
+                said = await self._inbox.get(self._patience())
                 if said is None:
-                    self._launch(rival=True)
+                    self._launch()
                     continue
                 delta = self._absorb(said)
                 if delta is not None:
@@ -135,23 +170,22 @@ class Relay:
                     self._part(attempt, None)
             await self._cancel(self._active)
 
-    async def _next(self) -> _Said | None:
-        """What an attempt says next; None when it is time for a rival."""
-        try:
-            return await asyncio.wait_for(self._inbox.get(), self._patience())
-        except TimeoutError:
-            return None
-
     def _patience(self) -> float | None:
         """Seconds until a rival should start; None if there can be none."""
-        if not self._waiting or len(self._active) > 1 or self.attempts >= MOST_ATTEMPTS:
+        spent = self.attempts >= MOST_ATTEMPTS or len(self._active) >= MOST_RIVALS
+        if not self._waiting or spent:
             return None
-        miner = self._active[0].miner
-        low, high = STALL_BOUNDS
-        limit = min(max(miner.gap * STALL_GAPS, low), high) if self.tokens else miner.p95
-        return max(0.0, self._last + limit - time.monotonic())
+        newest = self._active[-1]
+        miner, since = newest.miner, max(self._last, self._launched)
+        if not self.tokens:
+            limit = miner.p95
+        elif newest.delivered:
+            limit = _within(miner.gap * STALL_GAPS, STALL_BOUNDS)
+        else:
+            limit = _within(miner.first_token * 2, RESUME_BOUNDS)
+        return max(0.0, since + limit - time.monotonic())
 
-    def _launch(self, rival: bool = False) -> None:
+    def _launch(self) -> None:
         """Put the next miner to work. NoMiner when nobody is left or working."""
         if not self._waiting or self.attempts >= MOST_ATTEMPTS:
             if self._active:
@@ -170,12 +204,11 @@ class Relay:
         miner.open += 1
         attempt.task = asyncio.create_task(self._follow(attempt))
         self._active.append(attempt)
-        if rival:
-            self._last = now
+        self._launched = now
 
     async def _follow(self, attempt: Attempt) -> None:
         """Pass an attempt's events on to the inbox."""
-        put = self._inbox.put_nowait
+        put = self._inbox.put
         try:
             async for event in self._caller.events(attempt.miner.target, attempt.body):
                 put(_Said(attempt, event))
@@ -225,7 +258,8 @@ class Relay:
         self._texts += [text] * len(new)
         rivals = [a for a in self._active if a is not attempt]
         self._active = [attempt]
-        for rival in rivals:
+        for rival in rivals:  # it lost a race, no more: it may be needed yet
+            self._waiting.insert(0, rival.miner)
             self._part(rival, None)
             if rival.task is not None:
                 rival.task.cancel()
@@ -280,3 +314,7 @@ class Relay:
                 attempt.task.cancel()
                 with suppress(asyncio.CancelledError):
                     await attempt.task
+
+
+def _within(seconds: float, bounds: tuple[float, float]) -> float:
+    return min(max(seconds, bounds[0]), bounds[1])

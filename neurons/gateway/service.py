@@ -1,7 +1,9 @@
 """What happens to a request between the HTTP routes and the miners: admission, relay, billing.
 
 A request is admitted with the most it can cost, relayed, and billed for the tokens delivered,
-also when the caller leaves early. A share of answers is kept for a validator to judge.
+also when the caller leaves early. A key whose last request was admitted need not wait: a miner is
+asked while the database decides, and nothing is delivered before it has. A share of answers is
+kept for a validator to judge.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import random
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -24,7 +27,15 @@ from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError, TextCall
 from neurons.gateway.relay import Delta, NoMiner, Part, Relay
 from neurons.gateway.router import Miner, Router, Wanted, prefix_names
-from neurons.gateway.store import Denied, Opened, Order, Outcome, PartRow, Store
+from neurons.gateway.store import (
+    Denied,
+    Opened,
+    Order,
+    Outcome,
+    PartRow,
+    Store,
+    StoreProblem,
+)
 from neurons.identity import Identity
 from neurons.validator.examiner import TextExaminer
 
@@ -38,6 +49,7 @@ STATUS_OF = {
     "in_progress": (409, "invalid_request_error"),
 }
 MILLION = 1_000_000
+KEYS_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,20 @@ class Running:
     call: TextCall
     wish: Wish
     order: Order
-    opened: Opened
+    opening: asyncio.Task[Opened]
     request: TextRequest
     ranked: list[Miner]
     started: float = field(default_factory=time.monotonic)
     relay: Relay | None = None
     prompt_tokens: int = 0
     finish: str = "stop"
+
+    async def admitted(self) -> Opened:
+        """How the database admitted the request; ApiError if it did not."""
+        try:
+            return await asyncio.shield(self.opening)
+        except Denied as e:
+            raise denied(e) from e
 
     @property
     def completion_tokens(self) -> int:
@@ -107,6 +126,7 @@ class TextGateway:
         self.store, self.prices, self.examiner = store, prices, examiner
         self._share = sample_share
         self._random = random.Random(secrets.randbits(64))
+        self._trusted: OrderedDict[str, None] = OrderedDict()  # keys whose last request was fine
 
     @property
     def router(self) -> Router:
@@ -151,11 +171,24 @@ class TextGateway:
                 "no miner meets what this request asks for: relax the price or the class",
                 "no_miner",
             )
+        opening = asyncio.create_task(self._open(wish.key, order))
+        running = Running(call, wish, order, opening, self._request(call, model, ranked[0]), ranked)
+        if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:
+            await running.admitted()
+        return running
+
+    async def _open(self, key: str, order: Order) -> Opened:
+        """Reserve; a key that is refused waits for the database next time."""
         try:
-            opened = await self.store.open(wish.key, order)
-        except Denied as e:
-            raise denied(e) from e
-        return Running(call, wish, order, opened, self._request(call, model, ranked[0]), ranked)
+            opened = await self.store.open(key, order)
+        except (Denied, StoreProblem):
+            self._trusted.pop(key, None)
+            raise
+        self._trusted[key] = None
+        self._trusted.move_to_end(key)
+        while len(self._trusted) > KEYS_REMEMBERED:
+            self._trusted.popitem(last=False)
+        return opened
 
     def _request(self, call: TextCall, model: str, first: Miner) -> TextRequest:
         """The request for the miners; its seed is drawn only now that the first is chosen."""
@@ -189,6 +222,8 @@ class TextGateway:
         try:
             async with aclosing(relay.stream()) as stream:
                 async for delta in stream:
+                    if not running.opening.done() or running.opening.exception() is not None:
+                        await running.admitted()
                     running.prompt_tokens = running.prompt_tokens or relay.prompt_tokens
                     yield delta
         except NoMiner as e:
@@ -225,7 +260,11 @@ class TextGateway:
 
     async def settle(self, running: Running, response: bytes | None) -> None:
         """Bill what was delivered; a request that brought nothing costs nothing."""
-        relay, order, key = running.relay, running.order, running.opened.key_id
+        relay, order = running.relay, running.order
+        try:
+            key = (await running.opening).key_id
+        except (Denied, StoreProblem):
+            return  # nothing was reserved
         if relay is None or not relay.tokens:
             await self.store.fail_request(order, key)
             return

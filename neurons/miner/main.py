@@ -20,7 +20,7 @@ from neurons.engine.drafts import DIALECTS, Backend, ServerDrafter
 from neurons.engine.load import load, load_embedder
 from neurons.engine.remote import RemoteWorker
 from neurons.engine.worker import TextEngine, Worker
-from neurons.http import Gate, Server
+from neurons.http import Gate, Server, settle_memory
 from neurons.identity import Identity
 from neurons.miner.embedding import EmbedService
 from neurons.miner.server import MinerApp
@@ -148,6 +148,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         await chain.publish(options.external_host or options.host, server.port)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)
+        settle_memory()
         log.info("%s uid=%d hotkey=%s port=%d", PROVEN_START, uid, hotkey.address, server.port)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

@@ -21,6 +21,7 @@ from neurons.engine.text import TextStream
 from neurons.engine.worker import TextEngine
 from neurons.identity import Identity
 from subnets.proofs import toploc
+from subnets.proofs.ieee import exp
 from subnets.textgen.judge import stopped_by_text
 
 Event = tuple[str, bytes]
@@ -46,6 +47,13 @@ def stop_rule(request: TextRequest, tokenizer: Tokenizer) -> Callable[[Sequence[
     return lambda tokens: stopped_by_text(request.stop, tokenizer.decode([*before, *tokens]))
 
 
+def warm_up(hidden: int) -> None:
+    """Make the tables that proofs and sampling need, so that no request waits for them."""
+    states = np.arange(toploc.CHUNK * hidden, dtype=np.uint16).reshape(-1, hidden) % 0x7F00
+    toploc.compare(toploc.build(states), states)
+    exp(np.zeros(1))
+
+
 @dataclass(slots=True)
 class Order:
     """One accepted request: what was asked, by whom, and the hash of the body as received."""
@@ -63,6 +71,7 @@ class TextService:
         self.worker, self.tokenizer, self.identity = worker, tokenizer, identity
         self.card = worker.model.card
         self.answers = 0
+        warm_up(self.card.hidden)
 
     def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
         """Parse a request and make its job; BadMessage says what is wrong with it."""

@@ -20,7 +20,7 @@ from neurons.gateway.directory import Directory
 from neurons.gateway.router import Miner, Router
 from neurons.gateway.service import Prices, TextGateway
 from neurons.gateway.store import Store
-from neurons.http import Server
+from neurons.http import Server, settle_memory
 from neurons.identity import Identity
 
 
@@ -47,6 +47,7 @@ async def serve(port: int, miners: list[str]) -> None:
                 Prices(1, 1),
             )
             await Server(GatewayApp(store, text, None, key).app, "127.0.0.1", port).start()
+            settle_memory()
             await asyncio.Event().wait()
 
 

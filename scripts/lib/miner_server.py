@@ -18,7 +18,7 @@ program.limit_threads()
 
 from neurons.engine.load import load  # noqa: E402
 from neurons.engine.worker import Worker  # noqa: E402
-from neurons.http import Gate, Server  # noqa: E402
+from neurons.http import Gate, Server, settle_memory  # noqa: E402
 from neurons.identity import Identity  # noqa: E402
 from neurons.miner.server import MinerApp  # noqa: E402
 from neurons.miner.textgen import TextService  # noqa: E402
@@ -35,6 +35,7 @@ async def serve(port: int, uri: str = MINER) -> None:
     service = TextService(worker, loaded.tokenizer, Identity(hotkey, GENESIS, NETUID))
     app = MinerApp(Gate(hotkey.address), lambda who: 100.0 if who == staked else 0.0, service)
     await Server(app.app, "127.0.0.1", port).start()
+    settle_memory()
     await asyncio.Event().wait()
 
 

@@ -288,3 +288,24 @@ async def test_verified_before_delivery(tiny: Loaded, tmp_path: Path) -> None:
             assert [m.target.hotkey for m in banned] in ([], [cheat.hotkey.address])
     await server.stop()
     service.worker.stop()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_trusted_key_that_is_refused_gets_nothing(gateway: Gatewayed, stream: bool) -> None:
+    """The miner is asked before the database has decided; nothing is delivered before it has."""
+    secret = gateway.store.add_key("limited", 400)
+    limited = gateway.client.with_options(api_key=secret)
+    ask = {"model": MODEL, "messages": CHAT, "max_tokens": 100, "stream": stream}
+    first = await limited.chat.completions.create(**ask)
+    if stream:
+        async for _ in first:
+            pass
+    assert secret in gateway.text._trusted
+    for _ in range(2):  # trusted, and then not any more
+        with pytest.raises(openai.APIStatusError) as broke:
+            await limited.chat.completions.create(**ask)
+        assert (broke.value.status_code, broke.value.code) == (402, "insufficient_quota")
+        assert secret not in gateway.text._trusted
+    row = next(r for r in gateway.store.list_keys() if r["id"] in secret)
+    assert row["reserved"] == 0
+    assert 0 < row["spent"] <= 400

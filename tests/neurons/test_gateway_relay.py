@@ -86,6 +86,41 @@ async def test_a_quiet_miner_gets_a_rival_and_the_loser_is_let_go(miner: Running
     assert one.attempts == 2
 
 
+@asynccontextmanager
+async def falling_silent(miner: Target, after: int) -> AsyncIterator[Target]:
+    """The miner's answers, of which only the first `after` events come through."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, onward = await asyncio.open_connection(miner.host, miner.port)
+        onward.write(await reader.readuntil(b"\r\n\r\n") + await reader.read(1 << 16))
+        for _ in range(after):
+            writer.write(await back.readuntil(b"\n\n"))
+        await reader.read()
+        onward.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield Target(miner.hotkey, "127.0.0.1", server.sockets[0].getsockname()[1])
+    server.close()
+
+
+async def test_silence_in_mid_answer_is_noticed_and_rivals_follow(tiny: Loaded) -> None:
+    """No connection breaks: the stalled miner is found by its silence, so is who should resume."""
+    bob, charlie = serving(tiny, "//Bob"), serving(tiny, "//Charlie")
+    async with bob as first, charlie as second, mute() as quiet, Caller(ALICE) as caller:
+        whole = await collected(relay(caller, second.target))
+        async with falling_silent(first.target, 7) as stalling:
+            one = relay(caller, stalling, quiet, second.target)
+            started = time.monotonic()
+            assert await collected(one) == whole
+            assert time.monotonic() - started < 10  # its own patience would be 15 s
+    assert [(part.miner.uid, part.signed is not None) for part in one.parts] == [
+        (0, False),
+        (2, True),
+    ]
+    assert one.attempts == 3
+
+
 async def test_dead_miners_are_passed_over_and_counted(miner: Running) -> None:
     dead = Target(Keypair.from_uri("//Dave").address, "127.0.0.1", 1)
     async with Caller(ALICE) as caller:
