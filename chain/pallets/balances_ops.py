@@ -35,7 +35,7 @@ from chain.pallets.system import (
     inc_consumers,
     inc_providers,
 )
-from chain.pallets.system_types import AccountData
+from chain.pallets.system_types import AccountData, AccountInfo
 from chain.runtime.errors import (
     ArithmeticErrorKind,
     ArithmeticFailure,
@@ -73,14 +73,13 @@ def reducible_balance(s: State, who: AccountId, keep: Keep, polite: bool = True)
     info = s[Account, who]
     data = info.data
     untouchable = max(data.frozen - data.reserved, 0) if polite else 0
-    if keep is Keep.PRESERVE or _is_only_provider(s, who):
+    if keep is Keep.PRESERVE or _is_only_provider(info):
         untouchable = max(untouchable, ED)
     return Rao(max(data.free - untouchable, 0))
 
 
-def _is_only_provider(s: State, who: AccountId) -> bool:
+def _is_only_provider(info: AccountInfo) -> bool:
     """Whether something relies on the account and nothing else keeps it alive."""
-    info = s[Account, who]
     return info.consumers > 0 and info.providers <= 1
 
 
@@ -137,7 +136,7 @@ def ensure_can_withdraw(s: State, who: AccountId, amount: int, keep: Keep) -> No
     if left < max(info.data.frozen - info.data.reserved, 0):
         raise TokenError(TokenErrorKind.Frozen)
     if left < ED:
-        if _is_only_provider(s, who):
+        if _is_only_provider(info):
             raise TokenError(TokenErrorKind.OnlyProvider)
         if keep is not Keep.EXPENDABLE:
             raise TokenError(TokenErrorKind.NotExpendable)

@@ -27,6 +27,8 @@ _FEW = 1_000
 _COMPARED = frozenset((int, bool, bytes, tuple))
 """Types whose values are compared on writing: what is there already needs no write."""
 Mark = tuple[int, int, int]
+Line = tuple[Any, Any, bool]
+"""What a write replaced: the reference, its value before, whether there was no entry."""
 _get, _set = dict.get, dict.__setitem__
 """What every write needs, without looking it up on the type each time."""
 
@@ -85,6 +87,7 @@ class _State(dict[Any, Any]):
         "block",
         "backend",
         "events",
+        "first",
         "index",
         "journal",
         "logs",
@@ -96,7 +99,8 @@ class _State(dict[Any, Any]):
     def __init__(self, backend: Backend, parent: _State | None = None) -> None:
         self.backend = backend
         self.parent = parent
-        self.journal: list[tuple[Any, Any, bool]] = []
+        self.journal: list[Line] = []
+        self.first: dict[Any, Line] = {}  # of each reference that was written, its first line
         self.absent: set[Any] = set()
         self.raw: dict[bytes, bytes | None] = {}
         self.events: list[Any] = []
@@ -133,7 +137,9 @@ class _State(dict[Any, Any]):
         kind = type(value)
         if kind in _COMPARED and not gone and type(old) is kind and old == value:
             return
-        self.journal.append((ref, old, gone))
+        line = (ref, old, gone)
+        self.journal.append(line)
+        self.first.setdefault(ref, line)
         _set(self, ref, value)
         if value is None and (ref[0] if type(ref) is tuple else ref).optional:
             if not gone:
@@ -157,7 +163,9 @@ class _State(dict[Any, Any]):
     def __delitem__(self, ref: Any) -> None:
         self[ref]
         item = ref[0] if type(ref) is tuple else ref
-        self.journal.append((ref, dict.get(self, ref, MISSING), ref in self.absent))
+        line = (ref, _get(self, ref, MISSING), ref in self.absent)
+        self.journal.append(line)
+        self.first.setdefault(ref, line)
         _set(self, ref, item.default)
         self.absent.add(ref)
         self._move(ref)
@@ -270,13 +278,15 @@ class _State(dict[Any, Any]):
         journal, events, logs = mark
         absent = self.absent
         while len(self.journal) > journal:
-            ref, old, gone = self.journal.pop()
+            line = ref, old, gone = self.journal.pop()
             if type(ref) is bytes:
                 if old is MISSING:
                     del self.raw[ref]
                 else:
                     self.raw[ref] = old
                 continue
+            if self.first[ref] is line:
+                del self.first[ref]
             if old is MISSING:
                 dict.pop(self, ref, None)
                 item = ref[0] if type(ref) is tuple else ref
@@ -294,7 +304,7 @@ class _State(dict[Any, Any]):
         """
         out: dict[bytes, bytes | None] = dict(self.raw)
         absent, on_top = self.absent, self.parent is not None
-        for ref, old, gone in self._first_writes():
+        for ref, old, gone in self.first.values():
             item = ref[0] if type(ref) is tuple else ref
             value = self[ref]
             if ref in absent:
@@ -304,17 +314,10 @@ class _State(dict[Any, Any]):
                 out[item.key_of(ref)] = item.codec.encode(value)
         return out
 
-    def _first_writes(self) -> Iterable[tuple[Any, Any, bool]]:
-        """The journal's first line of each reference to an item."""
-        first = {line[0]: line for line in reversed(self.journal)}
-        for key in self.raw:
-            first.pop(key, None)
-        return first.values()
-
     def absorb(self, child: _State) -> None:
         """Take over the writes of a child whose changes have been committed to the backend."""
         absent = self.absent
-        for ref, _, _ in child._first_writes():
+        for ref in child.first:
             _set(self, ref, child[ref])
             (absent.add if ref in child.absent else absent.discard)(ref)
         for item, refs in child.moved.items():

@@ -5,6 +5,8 @@ Upstream: pallets/subtensor/src/staking/{helpers,account}.rs, subnets/subnet.rs
 
 from __future__ import annotations
 
+from functools import cache
+
 from chain.pallets.subtensor.constants import BurnAccountId, SubtensorPalletId
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.storage_keys import OwnedHotkeys, Owner
@@ -23,6 +25,7 @@ BURN_ACCOUNT = AccountId((PALLET_ACCOUNT + BurnAccountId.value).ljust(32, b"\0")
 _SUBNET_PREFIX = PALLET_ACCOUNT + SubtensorPalletId.value
 
 
+@cache
 def compute_subnet_account(netuid: NetUid) -> AccountId:
     """The account of a subnet, whether the subnet exists or not."""
     return AccountId((_SUBNET_PREFIX + netuid.to_bytes(2, "little")).ljust(32, b"\0"))

@@ -98,10 +98,9 @@ def take_stake(
     s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, amount: int
 ) -> None:
     """Take alpha from a coldkey behind a hotkey; nothing if it has less, as in the reference."""
-    if not is_member(s, hotkey, coldkey, netuid):
-        return
     pool = get_membership(s, hotkey, coldkey, netuid)
-    if pool.value() >= amount:
+    # Who holds something is a member; taking nothing still writes a member's entries.
+    if pool.value() >= amount and (amount or is_member(s, hotkey, coldkey, netuid)):
         _write(s, hotkey, coldkey, netuid, share_pool.changed(pool, -_as_i64(amount)))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from chain.pallets import swap
 from chain.pallets.aura import author
 from chain.pallets.subtensor import locks, root_claim
-from chain.pallets.subtensor.accounts import add_staking_hotkey, get_subnet_account, is_owner
+from chain.pallets.subtensor.accounts import get_subnet_account, is_owner
 from chain.pallets.subtensor.alpha import burn_alpha
 from chain.pallets.subtensor.constants import InitialMinStake
 from chain.pallets.subtensor.errors import Error
@@ -64,7 +64,6 @@ def stake_into_subnet(
     ensure(alpha > 0, Error.AmountTooLow)
     ensure(can_add_stake(s, hotkey, netuid, alpha), Error.InsufficientLiquidity)
     add_stake(s, hotkey, coldkey, netuid, alpha)
-    add_staking_hotkey(s, coldkey, hotkey)
     pay_author_in_tao(s, netuid, done.fee_to_author)
     record_tao_flow(s, netuid, done.paid_in)
     locks.cleanup_lock(s, coldkey, netuid)
