@@ -19,7 +19,7 @@ from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
 from ganglion.rpc import DEFAULT_URL
 from ganglion.wallet import Wallet
-from neurons.engine.base import EngineError
+from neurons.engine.base import KINDS, EngineError
 
 log = logging.getLogger("neuron")
 
@@ -36,7 +36,7 @@ def common_options(program: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--wallet-path", type=Path, help="folder of wallets")
     parser.add_argument("--uri", help="a secret URI such as //Bob for both keys; for play money")
     parser.add_argument("--task", choices=("text", "embedding"), default="text")
-    parser.add_argument("--engine", choices=("exact", "hf"), default="exact")
+    parser.add_argument("--engine", choices=KINDS, default="exact")
     parser.add_argument("--model", default="tiny", help="a model's name or folder")
     parser.add_argument("--log", default="info", choices=("error", "warning", "info", "debug"))
     return parser

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from neurons import program
 from neurons.calibration.measure import Distances, Variant, calibrate
-from neurons.engine.base import EngineError
+from neurons.engine.base import KINDS, EngineError
 from neurons.engine.load import CALIBRATION, load, resolve
 
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
     """Calibrate a model; the exit code."""
     parser = argparse.ArgumentParser("neurons.calibration")
     parser.add_argument("--model", default="tiny", help="a model folder")
-    parser.add_argument("--engine", default="exact", choices=("exact", "hf"))
+    parser.add_argument("--engine", default="exact", choices=KINDS)
     parser.add_argument("--chunks", type=int, default=400, help="honest chunks a variant")
     parser.add_argument("--out", type=Path, help="default: calibration.json beside the weights")
     options = parser.parse_args(argv)

@@ -20,6 +20,9 @@ from subnets.proofs.sampling import Sampling
 
 Patterns = npt.NDArray[np.uint16]
 
+KINDS = ("exact", "hf", "hf-fixed")
+"""The kinds of engine that a command line can name; see `load.py`."""
+
 PAGE = 16
 """Positions that share one page of the cache."""
 

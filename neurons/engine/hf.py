@@ -3,10 +3,16 @@
 By hub name or folder, on CUDA when there is one. The states handed out are those that enter the
 output layer, so fingerprints mean the same for every architecture. This is the fast class: its
 numbers move a little with kernels, precision and batch.
+
+On CUDA the layers are compiled, passes of single tokens run as graphs, and tokens are drawn on
+the device. With `fixed` every pass has the same shape, so that on one kind of card a token's
+numbers do not depend on its company, nor on whether it was decoded or prefilled.
 """
 
 from __future__ import annotations
 
+import logging
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,27 +25,43 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from neurons.engine import paged_attention
 from neurons.engine.base import (
     PAGE,
+    Draw,
     EngineError,
     ModelCard,
     Output,
+    Patterns,
     Row,
     Tokenizer,
     bfloat16_patterns,
 )
 from neurons.engine.bytes import ByteTokenizer
+from neurons.engine.cuda_graphs import Decoder, Kernels
+from neurons.engine.device_sampling import drawn
 from neurons.engine.folder import read_json, tokenizer_hash, weights_hash
 from neurons.engine.paged_attention import Pass, TorchCache
 
+log = logging.getLogger(__name__)
+
+FIXED = 256
+"""Tokens of every pass of the fixed shape."""
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
 class HfModel:
-    """A transformers model with a paged cache."""
+    """A transformers model with a paged cache.
 
-    def __init__(self, folder: Path, name: str, dtype: torch.dtype | None = None) -> None:
-        paged_attention.register()
+    `fixed` gives every pass one shape; it needs kernels, which a CUDA device has by itself.
+    `fuse` compiles the layers there, which takes some seconds on the first passes.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, dtype: torch.dtype | None = None,
+        fixed: bool = False, fuse: bool = True, kernels: Kernels | None = None,
+    ) -> None:  # fmt: skip
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        wanted = dtype or (torch.bfloat16 if self.device.type == "cuda" else torch.float32)
+        on_cuda = self.device.type == "cuda"
+        paged_attention.register(compiled=on_cuda)
+        wanted = dtype or (torch.bfloat16 if on_cuda else torch.float32)
         try:
             self.net = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=wanted, attn_implementation=paged_attention.NAME
@@ -55,12 +77,18 @@ class HfModel:
             config.hidden_size // config.num_attention_heads
         )
         self._layers = config.num_hidden_layers
+        self._kernels = usable_kernels(self._width) if on_cuda and kernels is None else kernels
+        self._fixed = fixed
+        if fixed and self._kernels is None:
+            raise EngineError("passes of one shape need a CUDA device and Triton")
         self._entering: list[torch.Tensor] = []
         self.net.get_output_embeddings().register_forward_pre_hook(self._keep)
         self._card = ModelCard(
             name, weights_hash(folder), tokenizer_hash(folder), config.vocab_size,
             config.hidden_size, config.max_position_embeddings, self._stops(), exact=False,
         )  # fmt: skip
+        if on_cuda and fuse:
+            self._fuse()
 
     def _keep(self, _: Any, inputs: tuple[torch.Tensor, ...]) -> None:
         self._entering.append(inputs[0])
@@ -77,7 +105,8 @@ class HfModel:
 
     def new_cache(self, pages: int) -> TorchCache:
         """An empty cache of `pages` pages in the model's precision."""
-        shape = (pages * PAGE, self._heads, self._width)
+        # one page more, for the rows that fill up a graph's shape
+        shape = ((pages + 1) * PAGE, self._heads, self._width)
 
         def blank() -> list[torch.Tensor]:
             return [torch.zeros(shape, dtype=self.net.dtype, device=self.device)
@@ -86,27 +115,127 @@ class HfModel:
         return TorchCache(blank(), blank())
 
     def forward(self, cache: TorchCache, rows: Sequence[Row]) -> list[Output]:
-        """See `LanguageModel.forward`."""
+        """See `LanguageModel.forward`. On CUDA a pass whose kept rows all say how is drawn here."""
         with torch.inference_mode():
-            return self._forward(cache, rows)
+            if self._kernels is not None and (
+                self._fixed or all(len(row.tokens) == 1 for row in rows)
+            ):
+                logits, states = self._graphed(cache, rows)
+            else:
+                logits, states = self._eager(cache, rows)
+            return self._outputs(rows, logits, states)
 
-    def _forward(self, cache: TorchCache, rows: Sequence[Row]) -> list[Output]:
-        ends = np.cumsum([len(row.tokens) for row in rows]).tolist()
-        kept = [i for end, row in zip(ends, rows) for i in range(end - row.keep, end)]
-        tokens = [token for row in rows for token in row.tokens]
+    def _fuse(self) -> None:
+        """Compile the layers; without a compiler on this machine they stay as they are."""
+        layers = getattr(self.net.base_model, "layers", ())
+        for layer in layers:
+            layer.compile(dynamic=True)
+        try:
+            self.warm_up()
+        except RuntimeError as e:
+            log.warning("the layers cannot be compiled (%s): passes are slower", e)
+            for layer in layers:
+                layer._compiled_call_impl = None
+
+    def warm_up(self) -> None:
+        """Run what compiles on first use, so that the first request need not wait for it."""
+        cache = self.new_cache(4)
+        pages = (range(1), range(1, 2), range(2, 3))
+        for new in (20, 1):
+            for count in (1, 2, 3):
+                self.forward(cache, [Row([0] * min(new, PAGE), 0, pages[i]) for i in range(count)])
+
+    def _net(
+        self, ids: torch.Tensor, paged: Pass, kept: torch.Tensor | int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and entering states of the kept tokens; of all by default."""
         self._entering.clear()
-        paged = Pass(cache, rows, self.device)
         logits = self.net(
-            input_ids=torch.tensor([tokens], device=self.device),
-            position_ids=paged.positions,
-            use_cache=False,
-            logits_to_keep=torch.tensor(kept, dtype=torch.long, device=self.device),
+            input_ids=ids, position_ids=paged.positions, use_cache=False, logits_to_keep=kept,
             paged=paged,
-        ).logits[0]
-        scores = logits.double().cpu().numpy()
-        states = bfloat16_patterns(self._entering.pop()[0].float().cpu().numpy())
+        ).logits[0]  # fmt: skip
+        return logits, self._entering.pop()[0]
+
+    def _eager(self, cache: TorchCache, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+        kernel = self._kernels.attention if self._kernels is not None else None
+        tokens = torch.tensor([[token for row in rows for token in row.tokens]])
+        paged = Pass(cache, rows, self.device, kernel)
+        return self._net(
+            tokens.to(self.device), paged, torch.tensor(kept(rows), device=self.device)
+        )
+
+    def _graphed(self, cache: TorchCache, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Every token as a row of its own, in passes of few shapes or of one."""
+        assert self._kernels is not None
+        if not isinstance(cache.decoder, Decoder):
+            cache.decoder = Decoder(
+                self._net, self._kernels.attention, cache, self.device.type == "cuda"
+            )
+        singles = [
+            Row(row.tokens[i : i + 1], row.start + i, row.pages)
+            for row in rows
+            for i in range(len(row.tokens))
+        ]
+        step, wanted, parts = (FIXED if self._fixed else len(singles)), kept(rows), []
+        for at in range(0, len(singles), step):
+            piece = singles[at : at + step]
+            found = cache.decoder.run(piece, step if self._fixed else 1)
+            here = [i - at for i in wanted if at <= i < at + step]
+            if len(here) < len(piece) or len(singles) > step:
+                index = torch.tensor(here, dtype=torch.long, device=self.device)
+                found = found[0][index], found[1][index]
+            parts.append(found)
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+
+    def _outputs(
+        self, rows: Sequence[Row], logits: torch.Tensor, states: torch.Tensor
+    ) -> list[Output]:
         ends = np.cumsum([row.keep for row in rows]).tolist()
-        return [Output(scores[e - r.keep : e], states[e - r.keep : e]) for e, r in zip(ends, rows)]
+        spans = [slice(end - row.keep, end) for end, row in zip(ends, rows)]
+        draws = [
+            Draw(row.draw.sampling, row.draw.position + i)
+            for row in rows
+            if row.draw is not None
+            for i in range(row.keep)
+        ]
+        if self._kernels is None or not draws or len(draws) < len(logits):
+            scores, entering = logits.double().cpu().numpy(), patterns(states)
+            return [Output(scores[span], entering[span]) for span in spans]
+        tokens = drawn(self._kernels.draw, logits, draws)
+        none, entering = np.empty((0, logits.shape[1])), patterns(states)
+        return [Output(none, entering[span], tokens[span]) for span in spans]
+
+
+def kept(rows: Sequence[Row]) -> list[int]:
+    """Which of all tokens of a pass have their logits wanted."""
+    ends = np.cumsum([len(row.tokens) for row in rows]).tolist()
+    return [i for end, row in zip(ends, rows) for i in range(end - row.keep, end)]
+
+
+def patterns(states: torch.Tensor) -> Patterns:
+    """The bfloat16 bits of a tensor, on the host."""
+    if states.dtype == torch.bfloat16:
+        bits: Patterns = states.view(torch.int16).cpu().numpy().view(np.uint16)
+        return bits
+    return bfloat16_patterns(states.float().cpu().numpy())
+
+
+def usable_kernels(width: int) -> Kernels | None:
+    """The Triton kernels if they run here and know heads of this width."""
+    if width < 16 or width & (width - 1):
+        return None
+    try:
+        from neurons.engine import cuda_kernels
+
+        zeros = torch.zeros((1, 4), device="cuda")
+        words, position = zeros.long(), zeros[:, 0].long()
+        cuda_kernels.draw(zeros, words, position, zeros[:, 0].double()).tolist()
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as e:
+        log.warning("no Triton kernels (%s): decoding without them is slower", e)
+        return None
+    return Kernels(cuda_kernels.attention, cuda_kernels.draw)
 
 
 class HfTokenizer:
@@ -149,11 +278,11 @@ def fetch(name: str) -> Path:
 
 
 def load_hf(
-    name: str, folder: Path | None, dtype: torch.dtype | None = None
+    name: str, folder: Path | None, dtype: torch.dtype | None = None, fixed: bool = False
 ) -> tuple[HfModel, Tokenizer, Path]:
     """Model, tokenizer and folder; EngineError in one sentence if anything is missing."""
     folder = fetch(name) if folder is None else folder
-    model = HfModel(folder, name, dtype)
+    model = HfModel(folder, name, dtype, fixed)
     spec = read_json(folder / "tokenizer.json") if (folder / "tokenizer.json").is_file() else {}
     merges = spec.get("model", {}).get("merges", True)
     tokenizer: Tokenizer = ByteTokenizer(folder) if merges == [] else HfTokenizer(folder)

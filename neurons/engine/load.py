@@ -4,6 +4,7 @@
 |---|---|---|
 | `exact` | the bit-exact CPU engine on a Llama folder; `tiny` is the shipped one | numpy |
 | `hf` | any causal language model of transformers, on CUDA when present | the extra `miner` |
+| `hf-fixed` | the same in passes of one shape: the same bits in any company | a CUDA device |
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurons.engine.base import Embedder, EngineError, LanguageModel, Tokenizer
+from neurons.engine.base import KINDS, Embedder, EngineError, LanguageModel, Tokenizer
 from neurons.engine.bytes import ByteTokenizer
 from neurons.engine.folder import TINY
 from neurons.engine.llama import ExactLlama
@@ -47,14 +48,14 @@ def load(kind: str, name: str) -> Loaded:
             raise EngineError(f"{name} is no folder here; the exact engine needs a local Llama")
         model: LanguageModel = ExactLlama.load(folder, public)
         tokenizer: Tokenizer = ByteTokenizer(folder)
-    elif kind == "hf":
+    elif kind in ("hf", "hf-fixed"):
         try:
             from neurons.engine.hf import load_hf
         except ImportError as e:
             raise EngineError(f"the hf engine needs {e.name}: pip install 'ganglion[miner]'") from e
-        model, tokenizer, folder = load_hf(public, folder)
+        model, tokenizer, folder = load_hf(public, folder, fixed=kind == "hf-fixed")
     else:
-        raise EngineError(f"there is no engine {kind!r}; the kinds are exact and hf")
+        raise EngineError(f"there is no engine {kind!r}; the kinds are {', '.join(KINDS)}")
     return Loaded(model, tokenizer, entry_for(model, folder))
 
 

@@ -7,12 +7,12 @@ and values lie. Single-token rows attend together, longer ones one by one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface
 
 from neurons.engine.base import PAGE, Row, pages_for
 
@@ -25,13 +25,25 @@ class TorchCache:
 
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
+    decoder: object = None
+    """What the engine keeps for this cache between passes."""
+
+
+Kernel = Callable[..., torch.Tensor]
+"""Attention of single tokens over their pages; see `cuda_kernels.attention`."""
 
 
 class Pass:
-    """Where everything of one forward pass lies; built once, used by every layer."""
+    """Where everything of one forward pass lies; built once, used by every layer.
 
-    def __init__(self, cache: TorchCache, rows: Sequence[Row], device: torch.device) -> None:
-        self.cache = cache
+    With a `kernel` single-token rows attend through it, else through gathered copies.
+    """
+
+    def __init__(
+        self, cache: TorchCache, rows: Sequence[Row], device: torch.device,
+        kernel: Kernel | None = None,
+    ) -> None:  # fmt: skip
+        self.cache, self.kernel = cache, kernel
         counts = [len(row.tokens) for row in rows]
         positions = [p for row, n in zip(rows, counts) for p in range(row.start, row.start + n)]
         slots = [
@@ -52,6 +64,18 @@ class Pass:
         if singles:
             self._stack([row for row, _ in singles], device)
 
+    @classmethod
+    def of_singles(
+        cls, cache: TorchCache, positions: torch.Tensor, slots: torch.Tensor,
+        table: torch.Tensor, kernel: Kernel,
+    ) -> Pass:  # fmt: skip
+        """A pass of single tokens whose whereabouts are tensors, to be filled before it runs."""
+        made = cls(cache, (), positions.device, kernel)
+        made.positions, made.slots, made.single = positions[None], slots, positions
+        made.table, made.last = table, positions
+        made.row_of = torch.arange(len(positions), device=positions.device)
+        return made
+
     def _where(self, row: Row, count: int, device: torch.device) -> torch.Tensor:
         length = row.start + count
         pages = torch.tensor(row.pages[: pages_for(length)], device=device)
@@ -59,15 +83,33 @@ class Pass:
         return slots.flatten()[:length]
 
     def _stack(self, rows: list[Row], device: torch.device) -> None:
-        """Slots [rows, longest] of the rows that decode, and which of them count."""
+        """Page tables [rows, longest] and positions of the rows that decode."""
         longest = pages_for(max(row.start for row in rows) + 1)
         table = [[*row.pages[:longest], *[0] * (longest - len(row.pages))] for row in rows]
-        pages = torch.tensor(table, device=device)
-        slots = pages[:, :, None] * PAGE + torch.arange(PAGE, device=device)
-        self.single_slots = slots.flatten(1)
-        last = torch.tensor([row.start for row in rows], device=device)
-        self.single_ages = last[:, None] - torch.arange(longest * PAGE, device=device)
-        self.single_seen = (self.single_ages >= 0)[:, None, None]
+        self.table = torch.tensor(table, device=device)
+        self.last = torch.tensor([row.start for row in rows], device=device)
+        self.row_of = torch.arange(len(rows), device=device)
+        if self.kernel is None:
+            slots = self.table[:, :, None] * PAGE + torch.arange(PAGE, device=device)
+            self.single_slots = slots.flatten(1)
+            self.single_ages = self.last[:, None] - torch.arange(longest * PAGE, device=device)
+            self.single_seen = (self.single_ages >= 0)[:, None, None]
+
+    def attend_singles(
+        self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+        scaling: float | None, window: int | None,
+    ) -> torch.Tensor:  # fmt: skip
+        """Attention [n, heads, head] of the single-token rows' queries, of the same shape."""
+        if self.kernel is not None:
+            scale = scaling if scaling is not None else q.shape[-1] ** -0.5
+            return self.kernel(q, keys, values, self.table, self.row_of, self.last, scale, window)
+        k, v = (gathered(part, self.single_slots) for part in (keys, values))
+        seen = self.single_seen
+        if window:
+            seen = seen & (self.single_ages < window)[:, None, None]
+        sdpa = torch.nn.functional.scaled_dot_product_attention
+        mixed = sdpa(q[:, :, None], k, v, attn_mask=seen, scale=scaling, enable_gqa=True)
+        return mixed[:, :, 0]
 
 
 def attend(
@@ -85,13 +127,9 @@ def attend(
     window = sliding_window or 1 << 60
     singles = None
     if len(paged.single):
-        k, v = (gathered(part, paged.single_slots) for part in (keys, values))
         q = query[0].transpose(0, 1)
-        q = q[:, :, None] if not paged.long else q[paged.single][:, :, None]
-        seen = paged.single_seen
-        if sliding_window:
-            seen = seen & (paged.single_ages < window)[:, None, None]
-        singles = sdpa(q, k, v, attn_mask=seen, scale=scaling, enable_gqa=True)[:, :, 0]
+        q = q.contiguous() if not paged.long else q[paged.single]
+        singles = paged.attend_singles(q, keys, values, scaling, sliding_window)
         if not paged.long:
             return singles[None], None
     result = torch.empty_like(query[0].transpose(0, 1))
@@ -115,11 +153,10 @@ def gathered(stored: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
     return taken.view(*slots.shape, *stored.shape[1:]).transpose(1, 2)
 
 
-def no_mask(*_: Any, **__: Any) -> None:
-    """`attend` makes its own masks."""
+def register(compiled: bool = False) -> None:
+    """Make the name known to transformers; harmless when repeated.
 
-
-def register() -> None:
-    """Make the name known to transformers; harmless when repeated."""
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, no_mask)
+    It gets no mask function: transformers then makes none, and `attend` has its own. Compiled
+    layers leave `attend` as it is: it differs from layer to layer, and they do not.
+    """
+    AttentionInterface.register(NAME, torch.compiler.disable(attend) if compiled else attend)

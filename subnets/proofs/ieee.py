@@ -16,18 +16,18 @@ Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.int64]
 
 LN2 = 0.6931471805599453
-_ROUND = 1.5 * 2.0**52
-_STEPS = 1024  # the exponential's table has this many entries to an octave
+ROUND = 1.5 * 2.0**52
+STEPS = 1024  # the exponential's table has this many entries to an octave
 
 
 @cache
-def _exp_table() -> tuple[Bits, float, float]:
+def exp_table() -> tuple[Bits, float, float]:
     """The bits of 2**(i/STEPS) for one octave, STEPS/ln 2 and its inverse, correctly rounded."""
     with localcontext() as context:
         context.prec = 40
         ln2 = Decimal(2).ln()
-        table = [float((ln2 * i / _STEPS).exp()) for i in range(_STEPS)]
-        return np.array(table).view(np.int64), float(_STEPS / ln2), float(ln2 / _STEPS)
+        table = [float((ln2 * i / STEPS).exp()) for i in range(STEPS)]
+        return np.array(table).view(np.int64), float(STEPS / ln2), float(ln2 / STEPS)
 
 
 def exp(x: Floats) -> Floats:
@@ -37,16 +37,16 @@ def exp(x: Floats) -> Floats:
     1.5 * 2**52 rounds to n and leaves n in the low bits of the sum; its upper part, shifted up,
     is added to the table's exponents.
     """
-    table, per_unit, unit = _exp_table()
+    table, per_unit, unit = exp_table()
     rest = np.clip(x, -700.0, 700.0)
     steps = rest * per_unit
-    steps += _ROUND
+    steps += ROUND
     n = steps.view(np.int64)
-    scale = table.take(n & (_STEPS - 1))
-    octaves = n & -_STEPS
-    octaves <<= 53 - _STEPS.bit_length()
+    scale = table.take(n & (STEPS - 1))
+    octaves = n & -STEPS
+    octaves <<= 53 - STEPS.bit_length()
     scale += octaves
-    steps -= _ROUND
+    steps -= ROUND
     steps *= unit
     rest -= steps
     np.multiply(rest, 0.5, out=steps)

@@ -87,14 +87,3 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_pages_hold_what_they_say() -> None:
     assert [pages_for(n) for n in (0, 1, 16, 17)] == [0, 1, 1, 2]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_gpu_honest_answers_pass_the_shipped_thresholds() -> None:
-    verifier, tokenizer = ExactLlama.load(TINY, "t"), ByteTokenizer(TINY)
-    miner, found = HfModel(TINY, "t"), Distances()
-    assert miner.device.type == "cuda"
-    for sample in generate(miner, tokenizer, draw_requests(random.Random(9), "t", 32, 128), 16):
-        measure(verifier, sample, found)
-    assert found.mismatch_ppm < 20_000
