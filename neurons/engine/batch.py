@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
 from ganglion.wire.receipts import Finish
 from neurons.engine.base import PAGE, Draw, LanguageModel, Output, Patterns, Row
+from neurons.engine.lookup import Lookup
 from neurons.engine.pages import PagePool, needed
 from subnets.proofs.ieee import Floats
 from subnets.proofs.sampling import Sampling, choose_each, draws_for
@@ -67,6 +69,7 @@ class Running:
     noise_at: int = -1
     noise: Floats | None = None
     outputs: list[int] = field(default_factory=list)
+    lookup: Lookup = field(default_factory=Lookup)
 
     @property
     def position(self) -> int:
@@ -98,8 +101,21 @@ class Running:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One row of a pass: `count` tokens that are known, then guesses at those that follow."""
+
+    running: Running
+    count: int
+    guesses: Sequence[int] = ()
+
+
 class Scheduler:
-    """The batcher of one model. `budget` tokens go into a pass, `width` sequences run at once."""
+    """The batcher of one model. `budget` tokens go into a pass, `width` sequences run at once.
+
+    With `draft`, decoding sequences guess ahead (see `lookup.py`). A guess counts only if it is
+    the very token that the pass demands at its place, so answers are the same with and without.
+    """
 
     def __init__(
         self,
@@ -109,12 +125,15 @@ class Scheduler:
         budget: int = 256,
         width: int = 32,
         queue: int = 256,
+        draft: bool = False,
     ) -> None:
+        self._draft = draft
+        self.drafted, self.accepted = 0, 0
         self.pool, self.vocab, self.context = pool, vocab, context
         self.budget, self.width, self.queue = budget, width, queue
         self._waiting: list[Job] = []
         self._running: dict[str, Running] = {}
-        self._planned: list[tuple[Running, int]] = []
+        self._planned: list[Planned] = []
 
     @property
     def load(self) -> tuple[int, int]:
@@ -144,37 +163,55 @@ class Scheduler:
             count = min(sequence.pending, left)
             if count == 0:
                 break
-            left -= count
             last = count == sequence.pending
-            piece = sequence.known[sequence.fed : sequence.fed + count]
+            guesses = self._guesses(sequence, left - 1) if self._draft and last else []
+            left -= count + len(guesses)
+            piece = sequence.known[sequence.fed : sequence.fed + count] + guesses
             draw = Draw(sequence.job.sampling, sequence.position) if last else None
-            rows.append(Row(piece, sequence.fed, sequence.pages, int(last), draw))
-            self._planned.append((sequence, count))
+            keep = len(guesses) + 1 if last else 0
+            rows.append(Row(piece, sequence.fed, sequence.pages, keep, draw))
+            self._planned.append(Planned(sequence, count, guesses))
         return rows
 
     def absorb(self, outputs: Sequence[Output]) -> list[Token]:
         """Take the results of the planned rows; the tokens they yield, in order."""
         drawing = []
-        for (running, count), output in zip(self._planned, outputs):
-            running.fed += count
-            gone = self._running.get(running.job.key) is not running
+        for row, output in zip(self._planned, outputs):
+            row.running.fed += row.count
+            gone = self._running.get(row.running.job.key) is not row.running
             if len(output.states) and not gone:
-                drawing.append((running, output))
+                drawing.append((row, output))
         self._planned = []
-        return [self._take(r, o, token) for (r, o), token in zip(drawing, self._drawn(drawing))]
+        made: list[Token] = []
+        for (row, output), tokens in zip(drawing, self._drawn(drawing)):
+            made += self._take(row, output, tokens)
+        return made
 
-    def _drawn(self, drawing: Sequence[tuple[Running, Output]]) -> list[int]:
-        """The next token of every sequence; a pass is drawn by its engine as a whole or not."""
+    def _guesses(self, sequence: Running, left: int) -> list[int]:
+        """Guesses that fit into the pass and into what is left of the answer."""
+        if sequence.pending > 1:
+            return []
+        job = sequence.job
+        most = min(job.limit, self.context - len(job.prompt)) - sequence.position - 1
+        return sequence.lookup.guess(sequence.known, min(most, left)) if most > 0 < left else []
+
+    def _drawn(self, drawing: Sequence[tuple[Planned, Output]]) -> list[list[int]]:
+        """The demanded tokens of every row; a pass is drawn by its engine as a whole or not."""
         if not drawing:
             return []
-        made = [output.tokens[0] for _, output in drawing if output.tokens is not None]
+        made = [list(output.tokens) for _, output in drawing if output.tokens is not None]
         if made:
             return made
-        return choose_each(
-            np.concatenate([output.logits for _, output in drawing]),
-            [running.draws(running.position, self.vocab) for running, _ in drawing],
-            [running.job.sampling for running, _ in drawing],
+        places = [(row.running, row.running.position + ahead)
+                  for row, output in drawing for ahead in range(len(output.states))]  # fmt: skip
+        flat = iter(
+            choose_each(
+                np.concatenate([output.logits for _, output in drawing]),
+                [running.draws(position, self.vocab) for running, position in places],
+                [running.job.sampling for running, _ in places],
+            )
         )
+        return [list(islice(flat, len(output.states))) for _, output in drawing]
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self.width:
@@ -190,12 +227,25 @@ class Scheduler:
             fed = len(shared) * PAGE
             self._running[job.key] = Running(job, known, shared + fresh, fed)
 
-    def _take(self, sequence: Running, output: Output, token: int) -> Token:
-        """Add a drawn token to its sequence; the sequence leaves if it was the last."""
-        finish = sequence.take(token, self.context)
-        if finish is not None:
+    def _take(self, row: Planned, output: Output, tokens: Sequence[int]) -> list[Token]:
+        """Add drawn tokens to a sequence as far as the guesses before them are right.
+
+        The sequence leaves with its last token.
+        """
+        sequence, made = row.running, list[Token]()
+        for index, token in enumerate(tokens):
+            finish = sequence.take(token, self.context)
+            made.append(Token(sequence.job.key, token, output.states[index], finish))
+            if finish is not None or index == len(row.guesses) or token != row.guesses[index]:
+                break
+        sequence.fed += len(made) - 1  # the guesses that were right are in the cache
+        if row.guesses:
+            self.drafted += len(row.guesses)
+            self.accepted += len(made) - 1
+            sequence.lookup.learn(len(sequence.known), len(row.guesses), len(made) - 1)
+        if made[-1].finish is not None:
             self._leave(sequence)
-        return Token(sequence.job.key, token, output.states[0], finish)
+        return made
 
     def _leave(self, sequence: Running) -> None:
         del self._running[sequence.job.key]
@@ -213,11 +263,13 @@ def check_job(job: Job, vocab: int, context: int, pages: int) -> None:
         raise ValueError("the cache of this miner is too small for so long an answer")
 
 
-def run_alone(model: LanguageModel, job: Job) -> tuple[list[int], Patterns, Finish]:
+def run_alone(
+    model: LanguageModel, job: Job, draft: bool = False
+) -> tuple[list[int], Patterns, Finish]:
     """Generate one answer from start to end: tokens, the states behind them, the finish."""
     card = model.card
     pages = needed(len(job.prompt), min(job.limit, card.context - len(job.prompt)))
-    scheduler = Scheduler(PagePool(pages), card.vocab, card.context, budget=card.context)
+    scheduler = Scheduler(PagePool(pages), card.vocab, card.context, card.context, draft=draft)
     cache = model.new_cache(pages)
     scheduler.submit(job)
     tokens: list[int] = []

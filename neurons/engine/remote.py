@@ -65,6 +65,11 @@ class RemoteWorker:
         """Jobs running and waiting."""
         return self._places.load
 
+    @property
+    def drafts(self) -> tuple[int, int]:
+        """Tokens guessed so far, and how many of them were right."""
+        return self.drafted, self.accepted
+
     def start(self) -> None:
         """Nothing to start: work begins with the first job."""
 

@@ -35,6 +35,11 @@ class TextEngine(Protocol):
         """Jobs running and waiting."""
         ...
 
+    @property
+    def drafts(self) -> tuple[int, int]:
+        """Tokens guessed so far, and how many of them were right."""
+        ...
+
     def start(self) -> None:
         """Be ready for jobs."""
         ...
@@ -64,13 +69,14 @@ class Worker:
     """One model, one thread, one cache of `pages` pages. Use `start` and `stop`."""
 
     def __init__(
-        self, model: LanguageModel, pages: int = 1024, width: int = 32, queue_limit: int = 256
-    ) -> None:
+        self, model: LanguageModel, pages: int = 1024, width: int = 32, queue_limit: int = 256,
+        draft: bool = False,
+    ) -> None:  # fmt: skip
         self.model, card = model, model.card
         self.pool = PagePool(pages)
         self._cache = model.new_cache(pages)
         self._scheduler = Scheduler(
-            self.pool, card.vocab, card.context, width=width, queue=queue_limit
+            self.pool, card.vocab, card.context, width=width, queue=queue_limit, draft=draft
         )
         self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._listeners: dict[str, _Listener] = {}
@@ -81,6 +87,11 @@ class Worker:
     def load(self) -> tuple[int, int]:
         """Jobs running and waiting."""
         return self._scheduler.load
+
+    @property
+    def drafts(self) -> tuple[int, int]:
+        """Tokens guessed so far, and how many of them were right."""
+        return self._scheduler.drafted, self._scheduler.accepted
 
     def start(self) -> None:
         """Start the thread; call once."""

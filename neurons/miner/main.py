@@ -60,7 +60,9 @@ def build_services(options: argparse.Namespace, identity: Identity) -> Services:
     if options.task == "embedding":
         return Services(embed=EmbedService(load_embedder(options.engine, options.model), identity))
     loaded = load(options.engine, options.model)
-    worker: TextEngine = Worker(loaded.model, options.pages, options.width)
+    worker: TextEngine = Worker(
+        loaded.model, options.pages, options.width, draft=options.draft == "lookup"
+    )
     if options.backend:
         name = options.backend_model or loaded.model.card.name
         key = os.environ.get("BACKEND_API_KEY", "")

@@ -170,6 +170,7 @@ class MinerApp:
         offer = {"price": self.price}
         if self.text is not None:
             running, waiting = self.text.worker.load
+            drafted, accepted = self.text.worker.drafts
             report["text"] = {
                 **describe(self.text.card),
                 **offer,
@@ -178,6 +179,8 @@ class MinerApp:
                 "answers": self.text.answers,
                 "tokens": self.text.worker.tokens_made,
                 "prefix_tokens_reused": self.text.worker.pool.reused,
+                "drafted": drafted,
+                "drafts_accepted": accepted,
             }
         if self.embed is not None:
             card = describe(self.embed.card)
