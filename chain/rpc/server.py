@@ -12,8 +12,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import WSMsgType, web
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp._websocket.writer import WebSocketWriter
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -26,7 +29,10 @@ log = logging.getLogger("rpc")
 
 MIB = 1 << 20
 COMPRESS_FROM = 4096
+INBOX = 1 << 16
+"""Bytes of unread frames at which we stop reading from a client."""
 MAX_IN_FLIGHT = 16
+_CONTENT = (WSMsgType.TEXT, WSMsgType.BINARY)
 TRY_AGAIN_LATER = 1013
 DROP_AFTER = 5.0
 """Seconds a client that does not read has to take its close frame."""
@@ -41,7 +47,10 @@ Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class RpcConfig:
-    """Where and for whom the server listens. `cors` None admits pages of every origin."""
+    """Where and for whom the server listens. `cors` None admits pages of every origin.
+
+    Who is silent for `heartbeat` seconds is pinged, and dropped if as much silence follows.
+    """
 
     host: str = "127.0.0.1"
     ports: tuple[int, ...] = (9944,)
@@ -50,19 +59,24 @@ class RpcConfig:
     max_request: int = 15 * MIB
     max_response: int = 15 * MIB
     max_subscriptions: int = 1024
+    heartbeat: float = 30.0
 
 
 class RpcServer:
     """Listens until `stop`; `pages` are served for GET by path."""
 
     def __init__(
-        self, dispatcher: Dispatcher, config: RpcConfig, pages: Mapping[str, Page] | None = None
+        self,
+        dispatcher: Dispatcher,
+        config: RpcConfig,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         self._dispatcher, self._config = dispatcher, config
         self._pages = dict(pages or {})
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._sockets: set[_Socket] = set()
         self._open = 0
         self._runner: web.ServerRunner | None = None
+        self._heart: asyncio.Task[None] | None = None
         self.ports: tuple[int, ...] = ()
 
     async def start(self) -> None:
@@ -73,14 +87,23 @@ class RpcServer:
         for port in self._config.ports:
             site = web.TCPSite(self._runner, self._config.host, port)
             await site.start()
+        self._heart = asyncio.create_task(self._beat())
         self.ports = tuple(address[1] for address in self._runner.addresses)
 
     async def stop(self) -> None:
         """Close every connection and stop listening."""
+        if self._heart is not None:
+            self._heart.cancel()
         closing = [ws.close(code=1001, message=b"the node is stopping") for ws in self._sockets]
         await asyncio.gather(*closing)
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.heartbeat)
+            for ws in list(self._sockets):
+                ws.beat()
 
     @property
     def connections(self) -> int:
@@ -153,30 +176,114 @@ class RpcServer:
     # -- WebSocket --------------------------------------------------------------------------
 
     async def _websocket(self, request: web.BaseRequest) -> web.WebSocketResponse:
-        ws: web.WebSocketResponse = web.WebSocketResponse(
+        ws = _Socket(
             compress=_is_remote(request),
             max_msg_size=self._config.max_request,
-            heartbeat=60,
-            decode_text=False,  # type: ignore[arg-type]
+            decode_text=False,
         )
         await ws.prepare(request)
-        connection = _Connection(ws, Session(self._config.max_subscriptions), request)
+        session = Session(self._config.max_subscriptions)
+        connection = _Connection(ws, session, request, self._dispatcher)
         self._sockets.add(ws)
         try:
-            await connection.serve(self._dispatcher)
+            await connection.serve()
         finally:
             self._sockets.discard(ws)
             connection.close()
         return ws
 
 
+class _Inbox(WebSocketDataQueue):
+    """Messages on their way from the parser to whoever reads; a quick one is answered here.
+
+    `answer` says whether it has dealt with a message. Only one that finds the inbox empty is
+    offered to it, so that messages keep their order.
+    """
+
+    answer: Callable[[bytes], bool] | None = None
+    unread = 0
+
+    def feed_data(self, data: Any, size: int) -> None:
+        """The parser has a whole message."""
+        answer = self.answer
+        if answer is not None and self.unread == 0 and data.type in _CONTENT and answer(data.data):
+            return
+        self.unread += 1
+        super().feed_data(data, size)
+
+    async def read(self) -> Any:
+        """The oldest message."""
+        message = await super().read()
+        self.unread -= 1
+        return message
+
+
+class _Socket(web.WebSocketResponse):
+    """aiohttp's WebSocket with such an inbox: no task has to wake up for a quick answer.
+
+    It leaves the heartbeat to the server, which has one timer for all clients.
+    """
+
+    inbox: _Inbox
+    _silent = 0
+
+    def _post_start(
+        self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter
+    ) -> None:
+        self._ws_protocol, self._writer = protocol, writer
+        loop = asyncio.get_running_loop()
+        self.inbox = self._reader = _Inbox(request.protocol, INBOX, loop=loop)
+        self._parser = WebSocketReader(
+            self.inbox,
+            self._max_msg_size,
+            compress=bool(self._compress),
+            decode_text=False,
+        )
+        request.protocol.set_parser(self._parser, data_received_cb=self._hear)
+        request.protocol.keep_alive(False)
+
+    def _hear(self) -> None:
+        self._silent = 0
+
+    def write_now(self, frame: bytes, kind: WSMsgType) -> None:
+        """Send a frame, to be buffered if it must."""
+        assert self._writer is not None
+        if not self._writer.transport.is_closing():
+            self._writer._write_websocket_frame(frame, kind, 0)
+
+    def is_behind(self) -> bool:
+        """Whether the client leaves unread what was sent."""
+        assert self._writer is not None
+        return self._writer.protocol._paused
+
+    def beat(self) -> None:
+        """Ping a client that has been silent since the last beat; drop it if it stays so."""
+        assert self._writer is not None
+        self._silent += 1
+        if self._silent == 2:
+            self.write_now(b"", WSMsgType.PING)
+        elif self._silent > 2:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        assert self._writer is not None
+        self._writer.transport.abort()
+
+
 class _Connection:
     """One WebSocket: reads frames in order, sends replies as they are ready."""
 
     def __init__(
-        self, ws: web.WebSocketResponse, session: Session, request: web.BaseRequest
+        self,
+        ws: _Socket,
+        session: Session,
+        request: web.BaseRequest,
+        dispatcher: Dispatcher,
     ) -> None:
         self._ws, self._session, self._request = ws, session, request
+        self._dispatcher = dispatcher
+        self._idle = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._pump = asyncio.create_task(self._push())
         session.on_overflow = self._overflow
@@ -184,15 +291,18 @@ class _Connection:
         if ws._writer is not None:
             # aiohttp would deflate every frame; small ones cost more than they save.
             ws._writer.compress = 0
+        ws.inbox.answer = self._answer
 
-    async def serve(self, dispatcher: Dispatcher) -> None:
+    async def serve(self) -> None:
         """Until the client leaves."""
         ws, session = self._ws, self._session
         while True:
+            self._idle = True
             message = await ws.receive()
-            if message.type is not WSMsgType.TEXT and message.type is not WSMsgType.BINARY:
+            self._idle = False
+            if message.type not in _CONTENT:
                 return
-            answer = dispatcher.handle(message.data, session)
+            answer = self._dispatcher.handle(message.data, session)
             if answer is None:
                 continue
             if isinstance(answer, bytes):
@@ -201,12 +311,35 @@ class _Connection:
                 continue
             if len(self._tasks) >= MAX_IN_FLIGHT:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._send_later(answer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(answer)
 
-    async def _send_later(self, answer: Awaitable[bytes | None]) -> None:
-        reply = await answer
+    def _answer(self, frame: bytes) -> bool:
+        """Deal with a message at once; False while `serve` is at one or the client is behind."""
+        ws = self._ws
+        if not self._idle or len(self._tasks) >= MAX_IN_FLIGHT or ws.closed or ws.is_behind():
+            return False
+        try:
+            answer = self._dispatcher.handle(frame, self._session)
+        except BaseException:
+            log.exception("an rpc method failed")
+            ws.abort()  # the parser loses the exception, and the client waits for its answer
+            raise
+        if not isinstance(answer, bytes):
+            if answer is not None:
+                self._start(answer)
+        elif len(answer) < COMPRESS_FROM:
+            ws.write_now(answer, WSMsgType.TEXT)
+        else:
+            self._start(answer)
+        return True
+
+    def _start(self, answer: bytes | Awaitable[bytes | None]) -> None:
+        task = asyncio.create_task(self._send_later(answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_later(self, answer: bytes | Awaitable[bytes | None]) -> None:
+        reply = answer if isinstance(answer, bytes) else await answer
         if reply is not None:
             await self._send(reply)
 

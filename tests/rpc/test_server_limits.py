@@ -22,6 +22,12 @@ def echo(_context: object, size: int) -> str:
     return "a" * size
 
 
+@methods.rpc("faulty")
+def faulty(_context: object) -> str:
+    """Fails in a way that nobody foresaw, on the event loop."""
+    raise ZeroDivisionError
+
+
 @methods.rpc("slow", blocking=True)
 def slow(_context: object) -> str:
     """Fails in a way that nobody foresaw."""
@@ -123,3 +129,34 @@ async def test_stopping_closes_clients():
         message = await asyncio.wait_for(ws.receive(), 5)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert message.data == 1001
+
+
+async def test_who_stays_silent_is_dropped_and_who_answers_pings_stays():
+    async with server(heartbeat=0.05) as (_, http, url):
+        mute = await http.ws_connect(url, autoping=False)
+        alive = await http.ws_connect(url)
+        listening = asyncio.create_task(alive.receive())
+        while (message := await asyncio.wait_for(mute.receive(), 5)).type is aiohttp.WSMsgType.PING:
+            pass
+        assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+        assert not listening.done()
+        await alive.send_json(request("echo", 3))
+        assert (await asyncio.wait_for(listening, 5)).json()["result"] == "aaa"
+
+
+async def test_quick_answers_keep_the_order_of_their_questions():
+    async with server() as (_, http, url), http.ws_connect(url) as ws:
+        sizes = [1, 100_000, 2, 20_000, 3] * 20
+        for i, size in enumerate(sizes):
+            await ws.send_json({**request("echo", size), "id": i})
+        answers = [(await ws.receive()).json() for _ in sizes]
+        assert {a["id"]: len(a["result"]) for a in answers} == dict(enumerate(sizes))
+        short = [a["id"] for a in answers if len(a["result"]) < 10]
+        assert short == sorted(short)
+
+
+async def test_a_fault_in_a_quick_method_ends_the_connection():
+    async with server() as (_, http, url), http.ws_connect(url) as ws:
+        await ws.send_json(request("faulty"))
+        message = await asyncio.wait_for(ws.receive(), 5)
+        assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
