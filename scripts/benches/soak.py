@@ -27,8 +27,8 @@ from ganglion.keys import dev_key
 ALICE = "0x" + Account.key_of((Account, dev_key("Alice").account_id)).hex()
 PERIOD_MS = 250
 SAMPLE_S = 2.0
-WARM_UP = 0.2
-"""Share of the time after which memory has to stay where it is."""
+WARM_UP = 0.5
+"""Share of the time after which caches are full and memory has to stay where it is."""
 
 
 class Tally:
@@ -231,6 +231,6 @@ run(
     "soak",
     f"A node with {PERIOD_MS} ms blocks under a mix of clients: 40 follow heads, 4 chainHead, "
     "4 storage, 4 read without pause, 2 make runtime calls, 1 sends transfers, others come and go; "
-    "memory from the first fifth of the time to its end.",
+    "memory from the middle of the time, when caches are full, to its end.",
     rows,
 )
