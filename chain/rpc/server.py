@@ -318,12 +318,13 @@ class _Connection:
         ws = self._ws
         if not self._idle or len(self._tasks) >= MAX_IN_FLIGHT or ws.closed or ws.is_behind():
             return False
+        failed = True
         try:
             answer = self._dispatcher.handle(frame, self._session)
-        except BaseException:
-            log.exception("an rpc method failed")
-            ws.abort()  # the parser loses the exception, and the client waits for its answer
-            raise
+            failed = False
+        finally:
+            if failed:  # a bug: the parser only prints it, and the client waits for its answer
+                ws.abort()
         if not isinstance(answer, bytes):
             if answer is not None:
                 self._start(answer)
