@@ -84,6 +84,10 @@ class ChainLink:
         graph = await head.metagraph(self.netuid)
         return View(graph.block, head.at_hash or "", graph)
 
+    async def registration_cost(self) -> Balance:
+        """What `burned_register` takes now."""
+        return Balance(await self.client.query("SubtensorModule", "Burn", self.netuid))
+
     async def register(self, coldkey: Keypair) -> int:
         """The uid of this hotkey, bought with `burned_register` if it has none yet."""
         uid = await self.client.uid_of(self.netuid, self.hotkey.address)
@@ -94,7 +98,7 @@ class ChainLink:
                 f"there is no subnet {self.netuid} on this chain: `ganglion subnet "
                 "list` shows those that there are"
             )
-        burn = Balance(await self.client.query("SubtensorModule", "Burn", self.netuid))
+        burn = await self.registration_cost()
         funds = await self.client.balance(coldkey.address)
         if funds.as_rao() <= burn.as_rao():
             raise ChainProblem(

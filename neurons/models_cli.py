@@ -107,15 +107,19 @@ def calibrate(
 def register(
     entry: Entry,
     signer: Signer = "",
+    price: Hint = 0,
     prompt_price: Hint = 0,
     completion_price: Hint = 0,
     url: Url = URL_DEFAULT,
     root: Root = ROOT_DEFAULT,
 ) -> None:
-    """Write an entry on the chain, for a deposit; or update your own."""
+    """Write an entry on the chain, for a deposit; or update your own.
+
+    `--price` is for prompt and output alike; the two others overrule it.
+    """
     made, key = entry_in(entry), signer_of(signer, root)
-    price = Price(prompt_price, completion_price)
-    told(ask(url, lambda c: registry.register(c, key, made, price)), f"{made.name} registered")
+    hint = Price(prompt_price or price, completion_price or price)
+    told(ask(url, lambda c: registry.register(c, key, made, hint)), f"{made.name} registered")
 
 
 @app.command("vouch")

@@ -76,7 +76,7 @@ class ServerDrafter:
         answer = await self._post(path, body)
         try:
             steps = read_sglang(answer) if sglang else read_openai(answer)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as e:
             raise DraftFailed(
                 f"{self._backend.url} sent no token ids and log-probabilities "
                 f"that can be read ({type(e).__name__}: {e})"

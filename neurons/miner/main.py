@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from urllib.parse import urlsplit
 
 from ganglion.client import Client
 from ganglion.errors import GanglionError
@@ -22,6 +23,7 @@ from neurons.engine.remote import RemoteWorker
 from neurons.engine.worker import TextEngine, Worker
 from neurons.http import Gate, Server, settle_memory
 from neurons.identity import Identity
+from neurons.miner.check import check
 from neurons.miner.embedding import EmbedService
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
@@ -71,9 +73,38 @@ def build_services(options: argparse.Namespace, identity: Identity) -> Services:
     return Services(text=TextService(worker, loaded.tokenizer, identity))
 
 
+def http_url(text: str) -> str:
+    """A --backend."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no URL of a server: give http://127.0.0.1:8000/v1, say"
+        )
+    return text
+
+
+def price(text: str) -> int:
+    """A --price: rao per million tokens."""
+    if not text.isdecimal() or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no price: give whole rao per million tokens, 0 or more"
+        )
+    return int(text)
+
+
+def contradiction(options: argparse.Namespace) -> str | None:
+    """What is wrong with the options together."""
+    if options.backend and options.task == "embedding":
+        return "--backend drafts text; leave it out with --task embedding"
+    if options.backend and options.draft != "off":
+        return "--backend and --draft both guess tokens: leave one of them out"
+    return None
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of a miner."""
-    made = program.common_options("neuron-miner", "Serve a model on a subnet.")
+    about = "Serve a model on a subnet. `neuron-miner check ...` says first what would go wrong."
+    made = program.common_options("neuron-miner", about)
     made.add_argument("--host", type=program.ip, default="0.0.0.0", help="address to listen on")
     made.add_argument("--port", type=program.port_number, default=8091)
     made.add_argument(
@@ -84,10 +115,18 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
     made.add_argument("--width", type=int, default=32, help="answers that run at once")
-    made.add_argument("--price", type=int, default=1, help="asked rao per million tokens")
+    made.add_argument("--price", type=price, default=1, help="asked rao per million tokens")
+    made.add_argument(
+        "--draft",
+        choices=("off", "lookup"),
+        default="off",
+        help="lookup: guess tokens from repetitions and check several in a pass; answers stay "
+        "the same. Worth it for few callers at a time and low temperatures",
+    )
     made.add_argument(
         "--backend",
         metavar="URL",
+        type=http_url,
         help="a server with the same weights (vLLM, SGLang, llama.cpp) that drafts tokens; "
         "--engine checks them. Its key, if any, is read from BACKEND_API_KEY",
     )
@@ -157,10 +196,14 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
 
 
 def main(argv: Sequence[str], build: Build = build_services) -> int:
-    """Run a miner with the services that `build` makes; the exit code."""
-    options = parser().parse_args(argv)
+    """Run a miner with the services that `build` makes, or `check`; the exit code."""
+    made, checking = parser(), list(argv[:1]) == ["check"]
+    options = made.parse_args(argv[1:] if checking else argv)
+    wrong = contradiction(options)
+    if wrong is not None:
+        made.error(wrong)
     program.set_up(options)
-    return program.run_program(serve(options, build))
+    return program.run_program(check(options) if checking else serve(options, build))
 
 
 def run() -> None:

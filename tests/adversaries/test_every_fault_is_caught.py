@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,9 @@ async def test_an_unknown_fault_is_named() -> None:
     await asyncio.sleep(0)
     with pytest.raises(faults.UnknownFault, match="wrong-model"):
         faults.faulty_service("nice", LOADED, Identity(MINER, GENESIS, NETUID))
+
+
+def test_the_guide_names_every_fault() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "verification.md").read_text()
+    missing = [kind for kind in faults.KINDS if kind != "stalling" and f"| `{kind}` |" not in guide]
+    assert missing == []
