@@ -29,6 +29,13 @@ from neurons.validator.examiner import TextExaminer
 log = logging.getLogger("gateway")
 
 READY = "neuron-gateway is ready"
+ROUTES = {
+    "price": "how much a lower price counts in choosing a miner; 0: not at all",
+    "latency": "how much a quicker first token counts",
+    "load": "how much fewer open requests count",
+    "quality": "how much a higher incentive on the chain counts",
+    "affinity": "times that a miner with the prompt's beginning in its cache is preferred",
+}
 DEFAULT_DATABASE = "sqlite:///ganglion-gateway.db"
 
 
@@ -36,24 +43,35 @@ def parser() -> argparse.ArgumentParser:
     """The command line of a gateway."""
     made = program.common_options("neuron-gateway", "One OpenAI-compatible endpoint.")
     made.add_argument("--embedding-netuid", type=int, help="a second subnet, for embeddings")
-    made.add_argument("--database", default=DEFAULT_DATABASE, metavar="URL")
-    made.add_argument("--host", default="127.0.0.1")
-    made.add_argument("--port", type=int, default=8080)
+    made.add_argument(
+        "--database",
+        default=DEFAULT_DATABASE,
+        metavar="URL",
+        help="keys, budgets and receipts, shared by gateways behind one name: sqlite:///FILE or "
+        "postgresql://... (default: %(default)s)",
+    )
+    made.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    made.add_argument("--port", type=int, default=8080, help="the port to listen on")
     made.add_argument("--price-in", type=int, default=0, help="rao per million prompt tokens")
     made.add_argument("--price-out", type=int, default=0, help="rao per million new tokens")
     made.add_argument("--sample", type=float, default=0.05, help="share kept for a validator")
     made.add_argument("--verify", action="store_true", help="load --model to verify answers with")
     made.add_argument("--no-keys", action="store_true", help="serve anybody, without API keys")
-    for name in ("price", "latency", "load", "quality", "affinity"):
+    for name, what in ROUTES.items():
         default = getattr(Policy(), name)
-        made.add_argument(f"--route-{name}", type=float, default=default, metavar="POWER")
+        made.add_argument(
+            f"--route-{name}",
+            type=float,
+            default=default,
+            metavar="POWER",
+            help=f"{what} (default: %(default)s)",
+        )
     return made
 
 
 def policy_of(options: argparse.Namespace) -> Policy:
     """The routing policy of the options."""
-    names = ("price", "latency", "load", "quality", "affinity")
-    return Policy(**{name: getattr(options, f"route_{name}") for name in names})
+    return Policy(**{name: getattr(options, f"route_{name}") for name in ROUTES})
 
 
 async def _verifier(
