@@ -23,7 +23,7 @@ from chain.runtime.pallet import Constant, Pallet, call, constant, event
 from chain.runtime.state import State
 from chain.runtime.storage import Blake2, Map, Twox, storage
 from ganglion.hashing import blake2_256
-from ganglion.scale import Fixed, Outcome, compact_encode, scale_type, u16, u32
+from ganglion.scale import AtMost, Fixed, Outcome, compact_encode, scale_type, u16, u32
 from ganglion.units import AccountId, BlockNumber, Rao
 
 CallHash = Annotated[bytes, Fixed(32)]
@@ -56,7 +56,7 @@ class MultisigOperation:
     when: Timepoint
     deposit: Rao
     depositor: AccountId
-    approvals: Signatories
+    approvals: Annotated[Signatories, AtMost(MaxSignatories.value)]
 
 
 Multisigs: Map[Twox[AccountId], Blake2[CallHash], MultisigOperation | None] = storage()

@@ -91,7 +91,7 @@ class Legacy(Bounded):
 class Inline(Bounded):
     """The call's bytes."""
 
-    _0: bytes
+    _0: Annotated[bytes, AtMost(MAX_INLINE)]
 
 
 @variant(2)

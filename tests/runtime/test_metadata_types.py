@@ -33,6 +33,11 @@ def value_path(types: Any, number: int) -> str:
         ("Balances", "Locks", "bounded_collections::weak_bounded_vec::WeakBoundedVec"),
         ("Grandpa", "Authorities", "bounded_collections::weak_bounded_vec::WeakBoundedVec"),
         ("Commitments", "TimelockedIndex", "BTreeSet"),
+        (
+            "SubtensorModule",
+            "ColdkeyCollateralHotkeys",
+            "bounded_collections::bounded_vec::BoundedVec",
+        ),
     ],
 )
 def test_collections_keep_upstreams_wrapper(pallet: str, name: str, path: str) -> None:

@@ -33,7 +33,8 @@ from chain.runtime.state import State
 from ganglion.fixed import sat_sub
 from ganglion.units import AccountId, NetUid
 
-SET_CHILDREN_LIMIT = 150
+SET_CHILDREN_LIMIT = slow_or_fast(150, 15)
+"""Between two changes of a hotkey's children; upstream's local network is built with the 15."""
 SET_OWNER_HOTKEY_LIMIT = 50_400
 MECHANISM_LIMIT = slow_or_fast(7_200, 1)
 """Between two changes of mechanism count or split."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from chain.pallets.subtensor.types import MinerCollateralState
+from typing import Annotated
+
+from chain.pallets.subtensor.types import MAX_LISTED, MinerCollateralState
 from chain.runtime.storage import Blake2, Identity, Map, storage
-from ganglion.scale import u16
+from ganglion.scale import AtMost, u16
 from ganglion.units import U64F64, AccountId, Alpha, NetUid
 
 CollateralLockShare: Map[Identity[NetUid], u16] = storage(default=0)
@@ -17,7 +19,7 @@ MinerCollateral: Map[
 """Collateral of a hotkey and its coldkey on a subnet."""
 ColdkeyMinerCollateral: Map[Identity[NetUid], Blake2[AccountId], Alpha] = storage(default=0)
 """All collateral of a coldkey on a subnet."""
-ColdkeyCollateralHotkeys: Map[Identity[NetUid], Blake2[AccountId], tuple[AccountId, ...]] = storage(
-    default=()
-)
+ColdkeyCollateralHotkeys: Map[
+    Identity[NetUid], Blake2[AccountId], Annotated[tuple[AccountId, ...], AtMost(MAX_LISTED)]
+] = storage(default=())
 """Hotkeys for which a coldkey has collateral on a subnet."""

@@ -8,9 +8,9 @@ from chain.pallets.subtensor.constants import (
     InitialColdkeySwapAnnouncementDelay,
     InitialColdkeySwapReannouncementDelay,
 )
-from chain.pallets.subtensor.types import NOBODY, ChainIdentityV2
+from chain.pallets.subtensor.types import MAX_LISTED, NOBODY, ChainIdentityV2
 from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
-from ganglion.scale import Fixed, u64, u128
+from ganglion.scale import AtMost, Fixed, u64, u128
 from ganglion.units import AccountId, BlockNumber, Hash, NetUid, Uid
 
 H160 = Annotated[bytes, Fixed(20)]
@@ -39,9 +39,9 @@ ColdkeySwapDisputes: Map[Twox[AccountId], BlockNumber | None] = storage()
 """Block in which a swap was disputed."""
 AssociatedEvmAddress: Map[Twox[NetUid], Twox[Uid], tuple[H160, u64] | None] = storage()
 """The Ethereum address of a neuron, and the block in which it was proven."""
-AssociatedUidsByEvmAddress: Map[Twox[NetUid], Twox[H160], tuple[tuple[Uid, u64], ...]] = storage(
-    default=()
-)
+AssociatedUidsByEvmAddress: Map[
+    Twox[NetUid], Twox[H160], Annotated[tuple[tuple[Uid, u64], ...], AtMost(MAX_LISTED)]
+] = storage(default=())
 """The neurons of an Ethereum address, with the same blocks."""
 HotkeySuccessor: Map[Identity[NetUid], Blake2[AccountId], AccountId | None] = storage()
 """What a hotkey was replaced by on a subnet."""

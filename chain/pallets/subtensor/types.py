@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
-from ganglion.scale import SORTED_SET, Enumeration, scale_type, u8, u16, u32, u64, u128, variant
+from ganglion.scale import SORTED_SET, AtMost, Enumeration, scale_type, u8, u16, u32, u64, u128, variant
 from ganglion.units import U64F64, AccountId, Alpha, NetUid
 
 NOBODY = AccountId(bytes(32))
 """The zero account: what maps to accounts hold by default."""
+
+MAX_LISTED = 65_536
+"""Lists whose size other rules keep small; clients only want them to be bounded."""
 
 
 @scale_type("pallet_subtensor::pallet::AxonInfo")
@@ -49,7 +52,7 @@ NO_PROMETHEUS = PrometheusInfo(0, 0, 0, 0, 0)
 class NeuronCertificate:
     """A TLS public key (at most 64 bytes) and its algorithm."""
 
-    public_key: bytes
+    public_key: Annotated[bytes, AtMost(64)]
     algorithm: u8
 
 
