@@ -13,6 +13,7 @@ from chain.pallets.admin_utils_common import (
     owner_setting,
 )
 from chain.pallets.subtensor import storage_hyperparameters as hyper
+from chain.pallets.subtensor.accounts import is_subnet
 from chain.pallets.subtensor.commit_reveal import do_set_reveal_period
 from chain.pallets.subtensor.constants import (
     MaxActivityCutoffFactorMilli,
@@ -28,12 +29,14 @@ from chain.pallets.subtensor.events_settings import (
     BondsResetOnSet,
     CommitRevealEnabled,
     ImmunityPeriodSet,
+    LiquidAlphaConsensusModeSet,
     MaxDifficultySet,
     MinAllowedWeightSet,
     ServingRateLimitSet,
     TransferToggle,
     WeightsVersionKeySet,
 )
+from chain.pallets.subtensor.null_epoch import do_set_epoch_consensus
 from chain.pallets.subtensor.permissions import (
     ensure_hyperparameter_limit,
     ensure_not_frozen,
@@ -42,7 +45,13 @@ from chain.pallets.subtensor.permissions import (
 )
 from chain.pallets.subtensor.storage_collateral import CollateralDrainRatio, CollateralLockShare
 from chain.pallets.subtensor.storage_registration import AdjustmentAlpha, MaxDifficulty
-from chain.pallets.subtensor.types import Hyperparameter, RecycleOrBurnEnum, TransactionType
+from chain.pallets.subtensor.types import (
+    ConsensusMode,
+    EpochConsensus,
+    Hyperparameter,
+    RecycleOrBurnEnum,
+    TransactionType,
+)
 from chain.runtime.errors import ensure
 from chain.runtime.origin import SignedOrRoot
 from chain.runtime.pallet import call
@@ -223,6 +232,26 @@ def sudo_set_alpha_values(
         ensure(alpha_high >= LOWEST_ALPHA, SubtensorError.AlphaHighTooLow)
         ensure(LOWEST_ALPHA <= alpha_low <= alpha_high, SubtensorError.AlphaLowOutOfRange)
         s[hyper.AlphaValues, netuid] = (alpha_low, alpha_high)
+
+
+@call(104, weight=34_224_000, reads=5, writes=1)
+def sudo_set_liquid_alpha_consensus_mode(
+    s: State, who: SignedOrRoot, netuid: NetUid, mode: ConsensusMode
+) -> None:
+    """Choose which consensus liquid alpha compares weights with."""
+    with owner_setting(s, who, netuid, Hyperparameter.LiquidAlphaConsensusMode):
+        s[hyper.LiquidAlphaConsensusMode, netuid] = mode
+        s.emit(LiquidAlphaConsensusModeSet(netuid, mode))
+
+
+@call(111, weight=34_224_000, reads=30, writes=4)
+def sudo_set_epoch_consensus(
+    s: State, who: SignedOrRoot, netuid: NetUid, mode: EpochConsensus
+) -> None:
+    """Choose how the subnet's epochs decide: by Yuma, or by the largest staker alone (Null)."""
+    with owner_setting(s, who, netuid, Hyperparameter.EpochConsensus):
+        ensure(is_subnet(s, netuid), SubtensorError.SubnetNotExists)
+        do_set_epoch_consensus(s, netuid, mode)
 
 
 @call(61, weight=28_343_000, reads=4, writes=1)

@@ -24,6 +24,7 @@ from chain.pallets.subtensor.events_settings import (
     RegistrationPerIntervalSet,
     WeightsSetRateLimitSet,
 )
+from chain.pallets.subtensor.neurons import is_null
 from chain.pallets.subtensor.permissions import ensure_not_frozen
 from chain.pallets.subtensor.storage_network import (
     NetworkRegistrationAllowed,
@@ -119,6 +120,7 @@ def sudo_set_max_allowed_validators(
     """Set the number of validator permits."""
     ensure_not_frozen(s, netuid)
     ensure_subnet(s, netuid)
+    ensure(max_allowed_validators == 1 or not is_null(s, netuid), Error.InvalidValue)
     seats = s[hyper.MaxAllowedUids, netuid]
     ensure(max_allowed_validators <= seats, Error.MaxValidatorsLargerThanMaxUIds)
     s[hyper.MaxAllowedValidators, netuid] = max_allowed_validators

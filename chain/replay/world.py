@@ -26,7 +26,7 @@ from chain.pallets.subtensor.root_claim import get_rates
 from chain.pallets.subtensor.share_pool import add_stake, get_stake, grow_pool
 from chain.pallets.subtensor.storage_keys import OwnedHotkeys, Owner
 from chain.pallets.subtensor.storage_root import RootClaimable, RootClaimed
-from chain.pallets.subtensor.types import RecycleOrBurnEnum
+from chain.pallets.subtensor.types import ConsensusMode, RecycleOrBurnEnum
 from chain.pallets.subtensor.vectors import packed_pairs, pairs
 from chain.pallets.swap import Balancer, PalSwapInitialized, Perquintill, SwapBalancer
 from chain.runtime.state import DictBackend, State, iter_items
@@ -197,6 +197,8 @@ def _set_epoch(s: State, epoch: Row) -> None:
     netuid = NetUid(epoch["netuid"])
     s[hyper.Yuma3On, netuid] = epoch.get("yuma3_on", False)
     s[hyper.LiquidAlphaOn, netuid] = epoch.get("liquid_alpha_on", False)
+    # Recorded when liquid alpha knew this epoch's consensus only.
+    s[hyper.LiquidAlphaConsensusMode, netuid] = ConsensusMode.Current
     s[hyper.CommitRevealWeightsEnabled, netuid] = False
     s[hyper.MaxAllowedValidators, netuid] = epoch.get("max_allowed_validators", 128)
     s[neurons.ValidatorPermit, netuid] = bytes(map(int, epoch["validator_permits"]))

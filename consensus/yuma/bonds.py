@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from consensus.yuma.scalar import ONE, alpha_sigmoid, clamp, mul
 from consensus.yuma.sparse import Matrix, Row
+from consensus.yuma.standing import padded
+from consensus.yuma.types import SubnetEpoch
 from ganglion.fixed import u16_proportion
 
 
@@ -25,6 +27,13 @@ def seen_in_order(row: Row) -> dict[int, int]:
             highest = j
             found[j] = v
     return found
+
+
+def liquid_consensus(subnet: SubnetEpoch, current: Sequence[int]) -> Sequence[int]:
+    """What weights are compared with, I32F32 bits: this epoch's consensus or a stored one."""
+    if subnet.liquid_consensus is None:
+        return current
+    return [u16_proportion(c) for c in padded(subnet.liquid_consensus, subnet.n, 0)]
 
 
 class LiquidAlpha:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from consensus.yuma import reference
+from consensus.yuma.bonds import liquid_consensus
 from consensus.yuma.lanes import (
     ONE,
     Bools,
@@ -232,11 +233,9 @@ class LiquidBonds:
             u16_proportion(subnet.alpha_high),
             subnet.alpha_sigmoid_steepness * ONE_INT,
         )
-        self.consensus, self.weights, self.bonds = (
-            state.consensus,
-            state.view.weights,
-            state.view.bonds,
-        )
+        stored = subnet.liquid_consensus is not None
+        self.consensus = u64s(liquid_consensus(subnet, ())) if stored else state.consensus
+        self.weights, self.bonds = state.view.weights, state.view.bonds
         self.unseen_weights = hidden(self.weights, beyond=False)
         self.unseen_bonds = hidden(self.bonds, beyond=True)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from consensus.yuma import sparse
-from consensus.yuma.bonds import LiquidAlpha
+from consensus.yuma.bonds import LiquidAlpha, liquid_consensus
 from consensus.yuma.median import consensus_weights
 from consensus.yuma.payout import Payout, payout
 from consensus.yuma.rows import EMPTY, decode_row, encode_row
@@ -130,9 +130,10 @@ def _yuma3(t: Trace, stored: Matrix, dense_alphas: bool) -> None:
     m["bonds_masked"] = bonds = [[(j, u16_proportion(b)) for j, b in row] for row in stored]
     if subnet.liquid_alpha_on and any(t.consensus):
         liquid = LiquidAlpha(subnet.alpha_low, subnet.alpha_high, subnet.alpha_sigmoid_steepness)
+        compared = liquid_consensus(subnet, t.consensus)
         if dense_alphas:
-            t.alphas = liquid.dense(weights, bonds, t.consensus)
-        m["ema_bonds"] = liquid.moving_average(weights, bonds, t.consensus)
+            t.alphas = liquid.dense(weights, bonds, compared)
+        m["ema_bonds"] = liquid.moving_average(weights, bonds, compared)
     else:
         alpha = bonds_alpha(subnet.bonds_moving_average)
         m["ema_bonds"] = sparse.moving_average(weights, bonds, alpha)

@@ -45,6 +45,8 @@ class SubnetEpoch:
     alpha_low: int = 45_875
     alpha_high: int = 58_982
     alpha_sigmoid_steepness: int = 1_000
+    liquid_consensus: Sequence[int] | None = None
+    """The consensus that liquid alpha compares weights with, over 65535; None is this epoch's."""
     commit_blocks: Sequence[int] | None = None
     """Block of each uid's earliest unrevealed commit (`NO_COMMIT`: none); None without
     commit-reveal."""

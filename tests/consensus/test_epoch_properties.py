@@ -79,6 +79,7 @@ def ordinary(r: Random) -> SubnetEpoch:
         last_update=[r.randrange(8_700, 10_000) for _ in range(n)],
         weights=whole(subnet.weights, n),
         bonds=whole(subnet.bonds, n),
+        liquid_consensus=subnet.liquid_consensus and [*subnet.liquid_consensus, *[0] * n][:n],
     )
 
 
@@ -98,6 +99,7 @@ def renamed(subnet: SubnetEpoch, new_uid: list[int]) -> SubnetEpoch:
         weights=rows_renamed(subnet.weights, new_uid),
         bonds=rows_renamed(subnet.bonds, new_uid),
         commit_blocks=subnet.commit_blocks and moved(subnet.commit_blocks, new_uid),
+        liquid_consensus=subnet.liquid_consensus and moved(subnet.liquid_consensus, new_uid),
         **{
             name: moved(getattr(subnet, name), new_uid)
             for name in (

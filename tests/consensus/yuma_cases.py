@@ -100,6 +100,7 @@ def subnet(r: Random, n: int | None = None) -> SubnetEpoch:
         "alpha_low": maybe(0.5, 45_875, low),
         "alpha_high": maybe(0.5, 58_982, high),
         "alpha_sigmoid_steepness": r.choice(steepness),
+        "liquid_consensus": maybe(0.3, [weight(r) for _ in range(seen)], None),
         "commit_blocks": commit,
         "rao_emission": r.choice((10**9, 0, 1, 2, U64_MAX, 41_000_000_000_123)),
     }

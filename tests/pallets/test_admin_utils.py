@@ -19,7 +19,7 @@ from chain.pallets.subtensor import storage_pool as pool
 from chain.pallets.subtensor import storage_registration as registration
 from chain.pallets.subtensor.errors import Error as SubtensorError
 from chain.pallets.subtensor.storage_stake import NominatorMinRequiredStake
-from chain.pallets.subtensor.types import RecycleOrBurnEnum
+from chain.pallets.subtensor.types import ConsensusMode, EpochConsensus, RecycleOrBurnEnum
 from chain.runtime.errors import BadOrigin
 
 NET, OWNER = 4, ALICE
@@ -60,6 +60,18 @@ OWNERS: list[tuple[str, tuple[Any, ...], Any, Any]] = [
     ("commit_reveal_weights_enabled", (False,), hyper.CommitRevealWeightsEnabled, False),
     ("liquid_alpha_enabled", (True,), hyper.LiquidAlphaOn, True),
     ("alpha_values", (1638, 60_000), hyper.AlphaValues, (1638, 60_000)),
+    (
+        "liquid_alpha_consensus_mode",
+        (ConsensusMode.Previous,),
+        hyper.LiquidAlphaConsensusMode,
+        ConsensusMode.Previous,
+    ),
+    (
+        "epoch_consensus",
+        (EpochConsensus.Null,),
+        network.SubnetEpochConsensus,
+        EpochConsensus.Null,
+    ),
     ("commit_reveal_weights_interval", (4,), hyper.RevealPeriodEpochs, 4),
     ("toggle_transfer", (False,), hyper.TransferToggle, False),
     ("alpha_sigmoid_steepness", (500,), hyper.AlphaSigmoidSteepness, 500),

@@ -20,12 +20,15 @@ from chain.pallets.subtensor.emission import (
 from chain.pallets.subtensor.epoch import Yuma, do_run_epoch
 from chain.pallets.subtensor.events_weights import EpochDeferred, EpochSkipped
 from chain.pallets.subtensor.kingship import change_subnet_owner_if_needed
+from chain.pallets.subtensor.neurons import is_null
+from chain.pallets.subtensor.null_epoch import do_run_null_epoch
 from chain.pallets.subtensor.pool_trades import Trader, on_pool
 from chain.pallets.subtensor.price import update_moving_price, update_root_proportion
 from chain.pallets.subtensor.storage_network import (
     BlocksSinceLastStep,
     LastEpochBlock,
     LastMechansimStepBlock,
+    LastYumaStepBlock,
     MaxEpochsPerBlock,
     PendingEpochAt,
     SubnetEpochIndex,
@@ -62,7 +65,15 @@ def get_deferred_epochs(s: State) -> list[NetUid]:
         for netuid in get_user_subnets(s)
         if get_clock(s, netuid).is_due(now)
     )
-    return [NetUid(netuid) for netuid in deferred(due, s[MaxEpochsPerBlock])]
+    return [NetUid(netuid) for netuid in deferred(due, get_epoch_cap(s))]
+
+
+def get_epoch_cap(s: State) -> int:
+    """How many epochs this block may run: one where a Null epoch is due, which may be large."""
+    now, cap = block_number(s), s[MaxEpochsPerBlock]
+    nulls = (netuid for netuid in get_user_subnets(s) if is_null(s, netuid))
+    is_due = any(get_clock(s, netuid).is_due(now) for netuid in nulls)
+    return min(cap, 1) if is_due else cap
 
 
 def get_user_subnets(s: State) -> list[NetUid]:
@@ -72,7 +83,7 @@ def get_user_subnets(s: State) -> list[NetUid]:
 
 def drain_due_epochs(s: State) -> list[DueEpoch]:
     """Move every subnet's clock by one block, and take what the due epochs share out."""
-    now, cap = block_number(s), s[MaxEpochsPerBlock]
+    now, cap = block_number(s), get_epoch_cap(s)
     due: list[DueEpoch] = []
     for netuid in get_user_subnets(s):
         before = get_clock(s, netuid)
@@ -114,10 +125,15 @@ def run_coinbase(
     clear_prefix(s, SubnetRootSellTao)
     do_emit(s, credit, trader)
     for due in sorted(drain_due_epochs(s), key=lambda each: each.netuid):
-        result = do_run_epoch(s, due.netuid, due.pending.epoch_emission, yuma)
-        update_voting_power(s, due.netuid, result)
-        do_distribute(s, due.netuid, due.pending, result.emission)
-        s[LastMechansimStepBlock, due.netuid] = block_number(s)
+        netuid, pending = due.netuid, due.pending
+        if is_null(s, netuid):
+            result, pending = do_run_null_epoch(s, netuid, pending)
+        else:
+            result = do_run_epoch(s, netuid, pending.epoch_emission, yuma)
+            s[LastYumaStepBlock, netuid] = block_number(s)
+        update_voting_power(s, netuid, result)
+        do_distribute(s, netuid, pending, result.emission)
+        s[LastMechansimStepBlock, netuid] = block_number(s)
 
 
 def update_prices(s: State) -> None:

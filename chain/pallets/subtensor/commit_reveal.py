@@ -27,10 +27,12 @@ from chain.pallets.subtensor.storage_hyperparameters import (
     RevealPeriodEpochs,
 )
 from chain.pallets.subtensor.storage_network import SubnetEpochIndex
+from chain.pallets.subtensor.storage_neurons import Uids
 from chain.pallets.subtensor.weights import (
     MAIN,
     conclude_batch,
     do_set_weights,
+    ensure_heard,
     passes_weights_rate_limit,
 )
 from chain.pallets.system import block_number
@@ -113,8 +115,12 @@ def ensure_commit_reveal(s: State, netuid: NetUid) -> None:
 
 
 def ensure_may_commit(s: State, who: AccountId, netuid: NetUid, index: NetUidStorageIndex) -> Uid:
-    """The committer's uid; raises HotKeyNotRegisteredInSubNet, CommittingWeightsTooFast."""
+    """The committer's uid; raises HotKeyNotRegisteredInSubNet, CommittingWeightsTooFast.
+
+    NeuronNoValidatorPermit where one validator alone decides and this is another.
+    """
     uid = get_uid(s, netuid, who)
+    ensure_heard(s, netuid, uid)
     ensure(passes_weights_rate_limit(s, index, uid), Error.CommittingWeightsTooFast)
     return uid
 
@@ -175,6 +181,7 @@ def do_reveal_weights(
     """Set the weights of a commit, and forget it and all before it."""
     index = storage_index(netuid, mecid)
     ensure_commit_reveal(s, netuid)
+    ensure_heard(s, netuid, s[Uids, netuid, who])
     expired, live = get_commits(s, who, netuid, index)
     revealed = compute_commit_hash(who, index, uids, values, salt, version_key)
     if not live:

@@ -21,7 +21,7 @@ from chain.pallets.subtensor.heritage import (
 )
 from chain.pallets.subtensor.lease_dividends import share_owner_cut
 from chain.pallets.subtensor.locks import auto_lock_owner_cut
-from chain.pallets.subtensor.neurons import is_registered
+from chain.pallets.subtensor.neurons import is_null, is_registered
 from chain.pallets.subtensor.price import get_childkey_burn, get_tao_weight
 from chain.pallets.subtensor.root_claim import add_root_dividend
 from chain.pallets.subtensor.share_pool import add_stake, grow_pool
@@ -110,6 +110,8 @@ def _get_dividends(s: State, netuid: NetUid, earned: Iterable[HotkeyEmission]) -
     """What validators earned, shared with the parents they borrowed stake from."""
     dividends: ByHotkey = {}
     for each in earned:
+        if not each.validator and is_null(s, netuid):
+            continue  # most of a Null subnet's many neurons
         split = do_split(s, each.hotkey, netuid, each.validator)
         for hotkey, amount in split.rows:
             added = U96F32.from_int(amount)

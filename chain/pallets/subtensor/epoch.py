@@ -29,13 +29,19 @@ from chain.pallets.subtensor.storage_hyperparameters import (
     BondsResetOn,
     CommitRevealWeightsEnabled,
     Kappa,
+    LiquidAlphaConsensusMode,
     LiquidAlphaOn,
     MaxAllowedValidators,
     RevealPeriodEpochs,
     StakeThreshold,
     Yuma3On,
 )
-from chain.pallets.subtensor.storage_network import LastMechansimStepBlock, SubnetworkN, Tempo
+from chain.pallets.subtensor.storage_network import (
+    LastMechansimStepBlock,
+    LastYumaStepBlock,
+    SubnetworkN,
+    Tempo,
+)
 from chain.pallets.subtensor.storage_neurons import (
     Active,
     BlockAtRegistration,
@@ -53,7 +59,8 @@ from chain.pallets.subtensor.storage_neurons import (
     Weights,
 )
 from chain.pallets.subtensor.storage_pool import TaoWeight
-from chain.pallets.subtensor.vectors import FLAG, U64, values
+from chain.pallets.subtensor.types import ConsensusMode
+from chain.pallets.subtensor.vectors import FLAG, U16, U64, values
 from chain.pallets.system import block_number
 from chain.runtime.state import State, iter_items
 from consensus.yuma import engine
@@ -61,6 +68,7 @@ from consensus.yuma.mechanisms import SubnetOutcome, merge
 from consensus.yuma.rows import without_uid
 from consensus.yuma.standing import earliest_commits
 from consensus.yuma.types import EpochOutcome, SubnetEpoch
+from ganglion.fixed import U16_MAX
 from ganglion.units import AccountId, Alpha, NetUid, NetUidStorageIndex, Uid
 
 Yuma = Callable[[SubnetEpoch], EpochOutcome]
@@ -136,7 +144,7 @@ def read_epoch(s: State, netuid: NetUid, index: NetUidStorageIndex, emission: in
         bonds=[s[Bonds, index, Uid(uid)] for uid in range(n)],
         tempo=s[Tempo, netuid],
         activity_cutoff_factor_milli=s[ActivityCutoffFactorMilli, netuid],
-        last_mechanism_step_block=s[LastMechansimStepBlock, netuid],
+        last_mechanism_step_block=get_last_yuma_step(s, netuid),
         tao_weight=s[TaoWeight],
         stake_threshold=s[StakeThreshold],
         owner_uid=get_owner_uid(s, netuid),
@@ -149,9 +157,26 @@ def read_epoch(s: State, netuid: NetUid, index: NetUidStorageIndex, emission: in
         alpha_low=low,
         alpha_high=high,
         alpha_sigmoid_steepness=s[AlphaSigmoidSteepness, netuid],
+        liquid_consensus=get_liquid_consensus(s, netuid, index),
         commit_blocks=get_commit_blocks(s, netuid, index),
         rao_emission=emission,
     )
+
+
+def get_liquid_consensus(
+    s: State, netuid: NetUid, index: NetUidStorageIndex
+) -> tuple[int, ...] | None:
+    """The mechanism's last consensus where liquid alpha is to read that; None for the next one.
+
+    A mechanism that has had no epoch yet has none to look back on.
+    """
+    mode = s[LiquidAlphaConsensusMode, netuid]
+    if mode is ConsensusMode.Auto:
+        is_clipped = s[BondsPenalty, netuid] == U16_MAX
+        mode = ConsensusMode.Previous if is_clipped else ConsensusMode.Current
+    if mode is ConsensusMode.Current or (ConsensusByMechanism, index) not in s:
+        return None
+    return tuple(values(s[ConsensusByMechanism, index], U16))
 
 
 def do_run_epoch(s: State, netuid: NetUid, emission: int, yuma: Yuma = engine.epoch) -> EpochResult:
@@ -165,7 +190,17 @@ def do_run_epoch(s: State, netuid: NetUid, emission: int, yuma: Yuma = engine.ep
         run_mechanism(s, netuid, index, part, yuma)
         for index, part in zip(get_indices(s, netuid), parts)
     ]
-    merged = merge(outcomes, parts, emission)
+    return conclude(s, netuid, merge(outcomes, parts, emission))
+
+
+def get_last_yuma_step(s: State, netuid: NetUid) -> int:
+    """Block of the latest epoch that moved bonds, 0 for never."""
+    last = s[LastYumaStepBlock, netuid]
+    return s[LastMechansimStepBlock, netuid] if last is None else last
+
+
+def conclude(s: State, netuid: NetUid, merged: SubnetOutcome) -> EpochResult:
+    """Store what a subnet's mechanisms decided together, and say who earned what."""
     store_subnet(s, netuid, merged)
     earned = (
         HotkeyEmission(
@@ -182,12 +217,17 @@ def run_mechanism(
 ) -> EpochOutcome:
     """Run one mechanism's epoch and store what is kept per mechanism."""
     outcome = yuma(read_epoch(s, netuid, index, emission))
-    s[Incentive, index] = packed_u16(outcome.incentive_u16)
-    s[ConsensusByMechanism, index] = packed_u16(outcome.consensus_u16)
-    s.emit(IncentiveAlphaEmittedToMiners(index, tuple(map(Alpha, outcome.server_emission))))
+    store_mechanism(s, index, outcome)
     for uid, row in enumerate(outcome.bonds):
         s[Bonds, index, Uid(uid)] = row
     return outcome
+
+
+def store_mechanism(s: State, index: NetUidStorageIndex, outcome: EpochOutcome) -> None:
+    """Store what is kept per mechanism beside its bonds."""
+    s[Incentive, index] = packed_u16(outcome.incentive_u16)
+    s[ConsensusByMechanism, index] = packed_u16(outcome.consensus_u16)
+    s.emit(IncentiveAlphaEmittedToMiners(index, tuple(map(Alpha, outcome.server_emission))))
 
 
 def store_subnet(s: State, netuid: NetUid, outcome: SubnetOutcome) -> None:

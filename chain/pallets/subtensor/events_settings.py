@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.pallets.subtensor.types import ConsensusMode
+from chain.pallets.subtensor.types import ConsensusMode, EpochConsensus
 from chain.runtime.pallet import event
 from ganglion.scale import i16, u16, u32, u64
 from ganglion.units import U64F64, AccountId, NetUid, PerU16, Rao
@@ -350,3 +350,11 @@ class LiquidAlphaConsensusModeSet:
 
     _0: NetUid
     _1: ConsensusMode
+
+
+@event(154)
+class EpochConsensusSet:
+    """How a subnet's epochs decide was chosen."""
+
+    _0: NetUid
+    _1: EpochConsensus

@@ -48,6 +48,8 @@ PER_SUBNET: tuple[Any, ...] = (
     network.PendingEpochAt,
     network.SubnetEpochIndex,
     network.SubnetEpochConsensus,
+    network.LastYumaStepBlock,
+    network.SavedYumaMaxAllowedValidators,
     hyper.MinAllowedWeights,
     registration.RegistrationsThisInterval,
     registration.POWRegistrationsThisInterval,

@@ -6,6 +6,7 @@ from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.storage_hyperparameters import ImmunityPeriod
 from chain.pallets.subtensor.storage_network import (
     MechanismCountCurrent,
+    SubnetEpochConsensus,
     SubnetOwnerHotkey,
     SubnetworkN,
 )
@@ -16,6 +17,7 @@ from chain.pallets.subtensor.storage_neurons import (
     LastUpdate,
     Uids,
 )
+from chain.pallets.subtensor.types import EpochConsensus
 from chain.pallets.subtensor.vectors import U64, padded, with_item
 from chain.pallets.system import block_number
 from chain.runtime.state import State, iter_items
@@ -32,6 +34,11 @@ def storage_index(netuid: NetUid, mecid: int = 0) -> NetUidStorageIndex:
     What no subnet and mechanism can have ends at the largest key, as upstream.
     """
     return NetUidStorageIndex(min(mecid * MECHANISM_STRIDE + netuid, U16_MAX))
+
+
+def is_null(s: State, netuid: NetUid) -> bool:
+    """Whether the subnet's epochs run without consensus."""
+    return s[SubnetEpochConsensus, netuid] is EpochConsensus.Null
 
 
 def split_index(index: NetUidStorageIndex) -> tuple[NetUid, MechId]:

@@ -78,7 +78,11 @@ LastMechansimStepBlock: Map[Identity[NetUid], u64] = storage(default=0)
 MaxEpochsPerBlock: Value[u8] = storage(default=InitialMaxEpochsPerBlock.value)
 """How many epochs one block may run; the others wait."""
 SubnetEpochConsensus: Map[Identity[NetUid], EpochConsensus] = storage(default=EpochConsensus.Yuma)
-"""Which consensus the subnet's epochs run; here always Yuma."""
+"""Which consensus the subnet's epochs run."""
+LastYumaStepBlock: Map[Identity[NetUid], u64 | None] = storage()
+"""Block of the latest Yuma epoch; bonds stand still in between."""
+SavedYumaMaxAllowedValidators: Map[Identity[NetUid], u16 | None] = storage()
+"""Validator permits to have again once the subnet returns to Yuma."""
 MaxMechanismCount: Value[MechId] = storage(default=2)
 """Largest number of mechanisms (sub-subnets) of a subnet."""
 MechanismCountCurrent: Map[Twox[NetUid], MechId] = storage(default=1)

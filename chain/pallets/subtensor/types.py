@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
-from ganglion.scale import SORTED_SET, AtMost, Enumeration, scale_type, u8, u16, u32, u64, u128, variant
+from ganglion.scale import (
+    SORTED_SET,
+    AtMost,
+    Enumeration,
+    scale_type,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    variant,
+)
 from ganglion.units import U64F64, AccountId, Alpha, NetUid
 
 NOBODY = AccountId(bytes(32))
@@ -116,7 +127,11 @@ class RecycleOrBurnEnum(IntEnum):
 
 @scale_type("pallet_subtensor::epoch::ConsensusMode")
 class ConsensusMode(IntEnum):
-    """Which consensus the liquid-alpha sigmoid compares weights with."""
+    """Which consensus the liquid-alpha sigmoid compares weights with.
+
+    Auto is Previous where the bonds penalty is whole, because weights are clipped to the current
+    one there, and Current elsewhere.
+    """
 
     Current = 0
     Previous = 1
@@ -125,7 +140,7 @@ class ConsensusMode(IntEnum):
 
 @scale_type("pallet_subtensor::pallet::EpochConsensus")
 class EpochConsensus(IntEnum):
-    """Which consensus an epoch runs."""
+    """Which consensus an epoch runs: Yuma's, or none (the largest staker alone decides)."""
 
     Yuma = 0
     Null = 1
@@ -192,6 +207,7 @@ class Hyperparameter(IntEnum):
     CollateralLockShare = 32
     CollateralDrainRatio = 33
     LiquidAlphaConsensusMode = 34
+    EpochConsensus = 35
 
 
 class TransactionType(IntEnum):

@@ -22,6 +22,7 @@ from chain.pallets.subtensor.mechanism import ensure_mechanism
 from chain.pallets.subtensor.neurons import (
     get_owner_uid,
     get_uid,
+    is_null,
     set_last_update,
     split_index,
     storage_index,
@@ -89,8 +90,17 @@ def passes_weights_rate_limit(s: State, index: NetUidStorageIndex, uid: Uid) -> 
 
 
 def may_weigh_others(s: State, netuid: NetUid, uid: Uid) -> bool:
-    """Whether the uid has a validator permit or is the owner's."""
-    return uid == get_owner_uid(s, netuid) or bool(item(s[ValidatorPermit, netuid], FLAG, uid))
+    """Whether the uid has a validator permit, or is the owner's where many validators agree."""
+    if item(s[ValidatorPermit, netuid], FLAG, uid):
+        return True
+    return uid == get_owner_uid(s, netuid) and not is_null(s, netuid)
+
+
+def ensure_heard(s: State, netuid: NetUid, uid: Uid | None) -> None:
+    """Raise NeuronNoValidatorPermit where one validator alone decides and this is another."""
+    if is_null(s, netuid):
+        may = uid is not None and may_weigh_others(s, netuid, uid)
+        ensure(may, Error.NeuronNoValidatorPermit)
 
 
 def is_within_max_weight(s: State, netuid: NetUid, values: Sequence[int]) -> bool:
@@ -124,7 +134,7 @@ def do_set_weights(
     if not commit_reveal:
         ensure(passes_weights_rate_limit(s, index, uid), Error.SettingWeightsTooFast)
     ensure_sound(s, netuid, uid, uids)
-    scaled = max_upscale(values)
+    scaled = tuple(values) if is_null(s, netuid) else max_upscale(values)
     within = is_self_weight(uid, uids) or is_within_max_weight(s, netuid, scaled)
     ensure(within, Error.MaxWeightExceeded)
 
@@ -137,7 +147,8 @@ def do_set_weights(
 def ensure_sound(s: State, netuid: NetUid, uid: Uid, uids: Sequence[int]) -> None:
     """Raise unless these uids may be weighed by `uid`: permit, no repeats, all there, enough."""
     alone = is_self_weight(uid, uids)
-    ensure(alone or may_weigh_others(s, netuid, uid), Error.NeuronNoValidatorPermit)
+    exempt = alone and not is_null(s, netuid)
+    ensure(exempt or may_weigh_others(s, netuid, uid), Error.NeuronNoValidatorPermit)
     ensure(len(set(uids)) == len(uids), Error.DuplicateUids)
     exist = all((Keys, netuid, Uid(u)) in s for u in uids)
     ensure(exist, Error.UidVecContainInvalidOne)
