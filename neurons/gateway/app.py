@@ -207,6 +207,11 @@ def json_bytes(body: bytes, running: Running) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=headers)
 
 
+def event(data: bytes) -> bytes:
+    """One server-sent event."""
+    return b"data: " + data + b"\n\n"
+
+
 class Stream:
     """An answer as server-sent events. The status is sent with the first piece, so that a request
     that fails before it gets a proper error."""
@@ -229,7 +234,13 @@ class Stream:
     async def _write(self, data: bytes) -> None:
         if not self.response.prepared:
             await self.response.prepare(self._request)
-        await self.response.write(b"data: " + data + b"\n\n")
+        await self.response.write(event(data))
+
+    async def _finish(self, rest: list[bytes]) -> None:
+        """The last events and the end of the response, in one piece."""
+        if not self.response.prepared:
+            await self.response.prepare(self._request)
+        await self.response.write_eof(b"".join(map(event, rest)) + DONE)
 
     async def send(self, pieces: AsyncGenerator[str, None], running: Running) -> str:
         """Send everything; the text that was sent. An error after the first piece is an event."""
@@ -244,10 +255,9 @@ class Stream:
                 raise
             await self._write(e.to_bytes())
             raise
-        await self._write(reply.chunk(None, running.finish, first=not said))
-        if reply.call.usage_chunk:
-            await self._write(reply.usage_only(usage(running)))
-        await self.response.write(DONE)
+        last = reply.chunk(None, running.finish, first=not said)
+        rest = [last, reply.usage_only(usage(running))] if reply.call.usage_chunk else [last]
+        await self._finish(rest)
         return "".join(said)
 
 
@@ -259,10 +269,8 @@ async def replayed(request: web.Request, call: TextCall, stored: bytes) -> web.S
     reply = Reply(value["id"], value["created"], call)
     stream, choice = Stream(request, reply), value["choices"][0]
     text = choice["message"]["content"] if call.chat else choice["text"]
-    await stream._write(reply.chunk(text, first=True))
-    await stream._write(reply.chunk(None, choice["finish_reason"]))
+    rest = [reply.chunk(text, first=True), reply.chunk(None, choice["finish_reason"])]
     if call.usage_chunk:
-        await stream._write(reply.usage_only(value["usage"]))
-    await stream.response.write(DONE)
-    await stream.aclose()
+        rest.append(reply.usage_only(value["usage"]))
+    await stream._finish(rest)
     return stream.response

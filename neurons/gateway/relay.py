@@ -46,6 +46,10 @@ class Delta:
     tokens: tuple[int, ...]
     text: str
 
+    def __add__(self, more: Delta | None) -> Delta:
+        """Both, one after the other."""
+        return self if more is None else Delta(self.tokens + more.tokens, self.text + more.text)
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -102,6 +106,13 @@ class _Inbox:
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+    def peek(self, attempt: Attempt) -> _Said | None:
+        """Take the next message if it is there already and an event of this attempt."""
+        if not self._said:
+            return None
+        said = self._said[0]
+        return self._said.popleft() if said.attempt is attempt and said.event else None
 
     async def get(self, patience: float | None) -> _Said | None:
         """The next message; None if none came for so many seconds."""
@@ -162,8 +173,15 @@ class Relay:
                     self._launch()
                     continue
                 delta = self._absorb(said)
-                if delta is not None:
+                if delta is None:
+                    continue
+                try:  # what came at once leaves at once
+                    while self.final is None and (more := self._inbox.peek(said.attempt)):
+                        delta += self._absorb(more)
+                except NoMiner:
                     yield delta
+                    raise
+                yield delta
         finally:
             if self.final is None:  # the caller left: what it got is still accounted for
                 for attempt in self._active:
