@@ -93,6 +93,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     scenario = build(args.scenario, _pairs(args.set))
+    if args.plots:
+        plots.ensure()  # before minutes of playing, not after
     quiet = args.json or not sys.stderr.isatty()
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
         task = bar.add_task(scenario.name, total=args.epochs)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from consensus.yuma import engine
 from consensus.yuma.rows import view_row
 from consensus.yuma.types import EpochOutcome, SubnetEpoch
+from ganglion.fixed import U16_MAX
 from localnet.lab.market import Floats, Market
 from localnet.lab.scenario import Scenario
 from localnet.lab.validators import View, normalised
@@ -62,6 +63,7 @@ class _Play:
         self.stake = np.array([s for v in scenario.validators for s in v.stakes])
         self.registered = [0] * self.n
         self.bonds = [b""] * self.n
+        self.consensus: tuple[int, ...] | None = None
         delay = self.subnet.reveal_period if self.subnet.commit_reveal_on else 0
         self.commits: deque[Floats] = deque(maxlen=delay + 1)
         watched = self.miners[scenario.watch or scenario.miners[0].group]
@@ -78,6 +80,8 @@ class _Play:
         age = (len(self.commits) - 1) * tempo
         outcome = engine.epoch(self.read(block, self.commits[0], age))
         self.bonds = list(outcome.bonds)
+        if self.subnet.bonds_penalty == U16_MAX:  # as the chain's consensus mode Auto has it
+            self.consensus = outcome.consensus_u16
         return outcome
 
     def think(self, number: int) -> Floats:
@@ -119,6 +123,7 @@ class _Play:
             liquid_alpha_on=subnet.liquid_alpha_on,
             alpha_low=subnet.alpha_low,
             alpha_high=subnet.alpha_high,
+            liquid_consensus=self.consensus,
             commit_blocks=[block - _QUIET - age] * n if subnet.commit_reveal_on else None,
             rao_emission=subnet.emission,
         )

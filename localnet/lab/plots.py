@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ class PlotsMissing(Exception):
     """matplotlib is not installed; the message says how to get it."""
 
 
+def ensure() -> None:
+    """Raise PlotsMissing unless plots can be drawn."""
+    if find_spec("matplotlib") is None:
+        raise PlotsMissing("plots need matplotlib: pip install 'ganglion[lab]'")
+
+
 def _pyplot() -> Any:
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise PlotsMissing("plots need matplotlib: pip install 'ganglion[lab]'") from error
+    ensure()
+    import matplotlib as mpl
+
     mpl.use("Agg")
     from matplotlib import pyplot
 

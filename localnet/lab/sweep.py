@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from localnet.lab.play import play
+from localnet.lab.ray_probe import complaint
 from localnet.lab.report import Report, report
 from localnet.lab.scenario import Option, ScenarioError, build
 
@@ -93,6 +94,9 @@ def _on_ray(todo: Sequence[Job], address: str) -> Iterator[Outcome]:
         import ray
     except ImportError as error:
         raise RayMissing("sweeps on a cluster need Ray: pip install 'ganglion[ray]'") from error
+    why = complaint(address)
+    if why is not None:
+        raise RayMissing(f"no Ray cluster answers at {address}: {why}")
     try:
         ray.init(address=None if address == "local" else address, log_to_driver=False)
     except ConnectionError as error:

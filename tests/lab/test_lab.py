@@ -1,15 +1,22 @@
 """The laboratory: what attacks earn, that runs repeat, and what the commands print."""
 
 import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from localnet.lab import plots
+from localnet.lab import cli, plots
 from localnet.lab.cli import run
 from localnet.lab.play import play
+from localnet.lab.ray_probe import complaint
 from localnet.lab.report import Report, report
 from localnet.lab.scenario import ScenarioError, build, load, names, options
 from localnet.lab.sweep import Job, RayMissing, jobs, sweep, values
@@ -182,6 +189,67 @@ def test_a_cluster_runs_the_sweep_or_the_way_out_is_named() -> None:
         return
     (outcome,) = sweep(todo, workers=1, ray_address="local")
     assert outcome.report.as_json() == sweep(todo, workers=1)[0].report.as_json()
+
+
+def test_missing_matplotlib_is_told_before_anything_is_played(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(cli, "play", None)  # nothing may come so far
+    assert run(["run", "honest", "--plots", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        "error: plots need matplotlib: pip install 'ganglion[lab]'\n"
+    )
+
+
+@contextmanager
+def answering(words: bytes) -> Iterator[str]:
+    """The address of a server that says these words to whoever comes, and then nothing."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.sendall(words)
+                stop.wait(10)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        stop.set()
+        server.join()
+
+
+GREETING = bytes((0, 0, 6, 4, 0, 0, 0, 0, 0)) + bytes((0, 3, 0, 0, 0, 100))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (b"", "nothing within 0.2 s"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "what answers there is no Ray head"),
+        (GREETING, None),
+        (GREETING[:5], "nothing within 0.2 s"),
+    ],
+)
+def test_a_cluster_is_asked_for_its_greeting(words: bytes, why: str | None) -> None:
+    with answering(words) as address:
+        assert complaint(address, 0.2) == why
+
+
+def test_an_address_without_a_listener_or_a_port_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    assert complaint(f"ray://127.0.0.1:{port}") == "Connection refused"
+    for wrong in ("here", "127.0.0.1", "127.0.0.1:70000", ":6379", "127.0.0.1:x"):
+        assert complaint(wrong) == "write auto, local, host:port or ray://host:port"
+    assert complaint("auto") is None
+
+
+def test_a_silent_cluster_ends_the_sweep_with_one_sentence(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    todo = jobs("honest", {}, {"miners": [4]}, epochs=5, seeds=1)
+    with pytest.raises(RayMissing, match="no Ray cluster answers at 127.0.0.1: write auto"):
+        sweep(todo, workers=1, ray_address="127.0.0.1")
 
 
 def test_smoothing_is_a_trailing_mean() -> None:
