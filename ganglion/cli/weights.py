@@ -6,21 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ganglion.cli.common import (
-    ROOT_DEFAULT,
-    URL_DEFAULT,
-    At,
-    Json,
-    Root,
-    Signer,
-    Url,
-    ask,
-    new_app,
-    show,
-    signer_of,
-    table,
-)
-from ganglion.cli.tx import Dry, Final, How, Netuid, send
+from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, new_app, show, table
+from ganglion.cli.sending import How, send, sending
+from ganglion.cli.tx import Netuid
 from ganglion.errors import EncodeError
 from ganglion.weights import MECHANISM_STRIDE, commit_hash, new_salt, to_u16
 
@@ -76,23 +64,18 @@ def show_weights(
 
 
 @app.command("set")
+@sending
 def set_weights(
     netuid: Netuid,
     weights: Weights,
-    signer: Signer = "",
+    how: How,
     mechanism: Mechanism = 0,
     version_key: VersionKey = 0,
-    url: Url = URL_DEFAULT,
-    root: Root = ROOT_DEFAULT,
-    finalized: Final = False,
-    dry_run: Dry = False,
-    as_json: Json = False,
 ) -> None:
     """Set weights in the open: `weights set 1 0=1 2=0.5 -s mine/validator`."""
     uids, values = parse_weights(weights)
-    how = How(signer, url, root, finalized, dry_run, as_json, hotkey=True)
     send(
-        how,
+        how.by_hotkey(),
         lambda r: r.call(
             "SubtensorModule",
             "set_mechanism_weights",
@@ -106,29 +89,24 @@ def set_weights(
 
 
 @app.command()
+@sending
 def commit(
     netuid: Netuid,
     weights: Weights,
-    signer: Signer = "",
+    how: How,
     salt: Salt = "",
     mechanism: Mechanism = 0,
     version_key: VersionKey = 0,
-    url: Url = URL_DEFAULT,
-    root: Root = ROOT_DEFAULT,
-    finalized: Final = False,
-    dry_run: Dry = False,
-    as_json: Json = False,
 ) -> None:
     """Commit to weights; print the salt that revealing them needs."""
     uids, values = parse_weights(weights)
     chosen = parse_salt(salt) if salt else new_salt()
-    hotkey = signer_of(signer, root, hotkey=True)
+    hotkey = how.by_hotkey().key()
     digest = commit_hash(hotkey.public_key, netuid, uids, values, chosen, version_key, mechanism)
     # Standard error, and first: the salt must not be lost when submitting fails half-way.
     typer.echo(f"salt: {','.join(map(str, chosen))}", err=True)
-    how = How(signer, url, root, finalized, dry_run, as_json, hotkey=True)
     send(
-        how,
+        how.by_hotkey(),
         lambda r: r.call(
             "SubtensorModule",
             "commit_mechanism_weights",
@@ -140,25 +118,20 @@ def commit(
 
 
 @app.command()
+@sending
 def reveal(
     netuid: Netuid,
     weights: Weights,
     salt: Salt,
-    signer: Signer = "",
+    how: How,
     mechanism: Mechanism = 0,
     version_key: VersionKey = 0,
-    url: Url = URL_DEFAULT,
-    root: Root = ROOT_DEFAULT,
-    finalized: Final = False,
-    dry_run: Dry = False,
-    as_json: Json = False,
 ) -> None:
     """Reveal committed weights: the same weights, the salt that `commit` printed."""
     uids, values = parse_weights(weights)
     numbers = parse_salt(salt)
-    how = How(signer, url, root, finalized, dry_run, as_json, hotkey=True)
     send(
-        how,
+        how.by_hotkey(),
         lambda r: r.call(
             "SubtensorModule",
             "reveal_mechanism_weights",
