@@ -21,18 +21,19 @@ FIRST_BAN_SECONDS = 5.0
 LONGEST_BAN_SECONDS = 300.0
 OUTAGE_FAILURES = 3
 PREFIX_STEP = 256
+BUSY_SLACK = 4  # open requests that the holder of a prefix may have beyond twice the least
 PREFIXES_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Exponents of the score; see `Router.score`. `affinity` multiplies a miner with the prefix."""
+    """Exponents of the score; see `Router.score`. `affinity` favours who has the whole prefix."""
 
     price: float = 2.0
     latency: float = 1.0
     load: float = 1.0
     quality: float = 1.0
-    affinity: float = 8.0
+    affinity: float = 32.0
 
 
 @dataclass(slots=True)
@@ -123,23 +124,39 @@ class Router:
         up = [m for m in fit if m.banned_until <= now]
         return up or fit
 
-    def score(self, miner: Miner, wanted: Wanted) -> float:
-        """quality**d / (price**a * first_token**b * (1 + open)**c), times affinity."""
+    def score(self, miner: Miner) -> float:
+        """quality**d / (price**a * first_token**b * (1 + open)**c)."""
         p = self.policy
         quality = (1.0 + miner.incentive / 65_535) ** p.quality
         cost = max(miner.price, 1e-9) ** p.price * max(miner.first_token, 1e-3) ** p.latency
-        score: float = quality / (cost * (1.0 + miner.open) ** p.load)
-        holder = next(
-            (self._prefixes[n] for n in reversed(wanted.prefix) if n in self._prefixes), None
-        )
-        return score * p.affinity if holder == miner.target.hotkey else score
+        return float(quality / (cost * (1.0 + miner.open) ** p.load))
+
+    def affinity(self, wanted: Wanted, able: Sequence[Miner]) -> tuple[str, float]:
+        """Who has the beginning of this request, and how many times likelier it is chosen.
+
+        The more of the request it has, the likelier; but not while it is much busier than others.
+        """
+        names = wanted.prefix
+        known = (i for i in reversed(range(len(names))) if names[i] in self._prefixes)
+        longest = next(known, None)
+        if longest is None:
+            return "", 1.0
+        holder = self._prefixes[names[longest]]
+        busy = next((m.open for m in able if m.target.hotkey == holder), 0)
+        if busy > 2 * min((m.open for m in able), default=0) + BUSY_SLACK:
+            return holder, 1.0
+        return holder, 1.0 + (self.policy.affinity - 1.0) * (longest + 1) / len(names)
 
     def rank(self, wanted: Wanted, now: float) -> list[Miner]:
         """All able miners in the order to try them: a weighted draw without replacement."""
-        ranked = sorted(
-            self.able(wanted, now),
-            key=lambda m: self._random.expovariate(max(self.score(m, wanted), 1e-300)),
-        )
+        able = self.able(wanted, now)
+        holder, times = self.affinity(wanted, able)
+
+        def drawn(miner: Miner) -> float:
+            weight = self.score(miner) * (times if miner.target.hotkey == holder else 1.0)
+            return self._random.expovariate(max(weight, 1e-300))
+
+        ranked = sorted(able, key=drawn)
         if ranked:
             self._remember(wanted.prefix, ranked[0].target.hotkey)
         return ranked

@@ -50,6 +50,8 @@ STATUS_OF = {
 }
 MILLION = 1_000_000
 KEYS_REMEMBERED = 4096
+BYTES_A_TOKEN = 8
+"""More than tokens of any language hold on average: who cannot read so many tokens is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +158,14 @@ class TextGateway:
             problem = "this gateway runs no engine to verify with; leave out X-Ganglion-Verify"
             raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
         # a token is a byte at least, and a turn adds a few: this bounds the prompt from above
-        bound = len(call.spoken.encode()) + 8 * (len(call.messages) + 2)
-        reserve = self.prices.cost(bound, call.max_tokens)
+        size = len(call.spoken.encode())
+        reserve = self.prices.cost(size + 8 * (len(call.messages) + 2), call.max_tokens)
         kind = "chatcmpl-" if call.chat else "cmpl-"
         order = Order(
             kind + secrets.token_hex(12), model, blake2_256(body), reserve, wish.idempotency
         )
-        wanted = Wanted(model, 0, wish.max_price, wish.exact, prefix_names(call.spoken))
+        least = size // BYTES_A_TOKEN
+        wanted = Wanted(model, least, wish.max_price, wish.exact, prefix_names(call.spoken))
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise ApiError(

@@ -309,3 +309,31 @@ async def test_a_trusted_key_that_is_refused_gets_nothing(gateway: Gatewayed, st
     row = next(r for r in gateway.store.list_keys() if r["id"] in secret)
     assert row["reserved"] == 0
     assert 0 < row["spent"] <= 400
+
+
+async def test_several_gateways_behind_one_name(
+    tiny: Loaded, miner: Running, tmp_path: Path
+) -> None:
+    """One database, any number of gateways: a caller cannot tell which one answers."""
+    async for one in gateways(tiny, tmp_path, miner):
+        async for other in gateways(tiny, tmp_path, miner):
+            elsewhere = one.client.with_options(base_url=other.url)
+            ask = {"model": MODEL, "messages": CHAT, "max_tokens": 9, "seed": 3}
+            once = {"extra_headers": {"Idempotency-Key": "k"}}
+            first = await one.client.chat.completions.create(**ask, **once)
+            spent = one.spent()
+            again = await elsewhere.chat.completions.create(**ask, **once)
+            assert (again, one.spent()) == (first, spent)
+            repeated = await elsewhere.chat.completions.create(**ask)
+            assert repeated.choices[0].message.content == first.choices[0].message.content
+            assert other.store.list_keys() == one.store.list_keys()
+            async with aiohttp.ClientSession(
+                headers={"Authorization": f"Bearer {one.key}"}
+            ) as http:
+                for made in (first, repeated):
+                    for url in (one.url, other.url):
+                        async with http.get(f"{url}/receipts/{made.id}") as reply:
+                            assert reply.status == 200
+            one.store.disable_key(one.key.split("-")[1])
+            with pytest.raises(openai.AuthenticationError):
+                await elsewhere.chat.completions.create(**ask)

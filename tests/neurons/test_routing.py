@@ -1,10 +1,13 @@
 """The router: price weights, outages, affinity, capability."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from ganglion.wire.call import Target
+from neurons.engine.base import PAGE, pages_for
+from neurons.engine.pages import PagePool
 from neurons.gateway.router import Miner, Policy, Router, Wanted, prefix_names
 
 MODEL = Wanted("m")
@@ -43,6 +46,43 @@ def test_each_policy_prefers_the_miner_that_is_best_in_its_attribute() -> None:
     assert first_choices(by_price, MODEL, 100)[1] > 98
     assert first_choices(by_speed, MODEL, 100)[2] > 98
     assert first_choices(by_price, Wanted("m", tokens=500), 100) == {3: 100}
+
+
+@pytest.mark.parametrize(("power", "times"), [(1.0, 2), (3.0, 8), (0.0, 1)])
+def test_miners_that_validators_reward_are_chosen_more(power: float, times: int) -> None:
+    best, worst = miner(1, incentive=65_535), miner(2, incentive=0)
+    counts = first_choices(router(best, worst, policy=Policy(quality=power)), MODEL, 6000)
+    assert counts[1] / counts[2] == pytest.approx(times, rel=0.15)
+
+
+def conversations(route: Callable[[str, int], int]) -> tuple[int, list[int]]:
+    """Prompt tokens that four miners compute for 24 conversations of 8 turns, and their load."""
+    pools, load, computed = [PagePool(4096) for _ in range(4)], [0] * 4, 0
+    texts = [f"You are assistant {session}. " * 12 for session in range(24)]
+    for turn in range(8):
+        for session in range(24):
+            texts[session] += f" turn {turn}: " + "and then what happened? " * 6
+            at = route(texts[session], turn * 24 + session)
+            tokens = list(texts[session].encode())
+            shared = pools[at].take_prefix(tokens)
+            fresh = pools[at].take(pages_for(len(tokens)) - len(shared))
+            assert fresh is not None
+            pools[at].give_back(shared + fresh, tokens)
+            computed += len(tokens) - len(shared) * PAGE
+            load[at] += 1
+    return computed, load
+
+
+def test_affinity_saves_half_of_the_prefill_and_floods_nobody() -> None:
+    made = router(*(miner(uid) for uid in range(4)))
+
+    def by_router(text: str, number: int) -> int:
+        return made.rank(Wanted("m", prefix=prefix_names(text)), 0.0)[0].uid
+
+    ours, load = conversations(by_router)
+    round_robin, _ = conversations(lambda text, number: (number + number // 24) % 4)
+    assert ours <= 0.5 * round_robin
+    assert max(load) <= 1.5 * sum(load) / 4
 
 
 def test_limits_of_price_and_class_are_kept() -> None:
@@ -93,6 +133,17 @@ def test_a_conversation_stays_where_its_beginning_is() -> None:
     longer = Wanted("m", prefix=prefix_names(text + "more " * 100))
     assert first_choices(made, longer, 50) == {home: 50}
     assert len(first_choices(made, Wanted("m", prefix=prefix_names("x" * 999)), 1)) == 1
+
+
+def test_a_busy_miner_is_not_flooded_for_its_prefixes() -> None:
+    made, wanted = router(miner(1), miner(2)), Wanted("m", prefix=prefix_names("system " * 100))
+    home = made.rank(wanted, 0.0)[0]
+    home.open = 4
+    assert made.affinity(wanted, list(made.miners.values())) == (home.target.hotkey, 32.0)
+    home.open = 5
+    assert made.affinity(wanted, list(made.miners.values())) == (home.target.hotkey, 1.0)
+    home.open, other = 0, Wanted("m", prefix=prefix_names("system " * 100 + "other " * 200))
+    assert 1.0 < made.affinity(other, list(made.miners.values()))[1] < 16.0
 
 
 def test_prefix_names_grow_with_the_text() -> None:
