@@ -1,20 +1,24 @@
-"""`ganglion localnet up`: the command line of local networks."""
+"""`ganglion localnet up`: the command line of local networks.
+
+It loads little before the node is on its way; what brings up the rest is `localnet.up`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import signal
 import socket
 import sys
+from asyncio import CancelledError
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from ganglion.errors import GanglionError
-from localnet.network import Network, Options
-from localnet.observer import Observer
-from localnet.plan import Plan, PlanError, make_plan
+from localnet.ground import standing
+from localnet.node_process import free_port
+from localnet.plan import Options, PlanError, make_plan
 from localnet.processes import ProcessFailed
 
 DEFAULT_PORT = 9944
@@ -50,11 +54,15 @@ def run(argv: Sequence[str]) -> int:
     try:
         plan = make_plan(args.validators, args.miners, faulty=not args.no_fault)
         options = make_options(args)
-        return asyncio.run(_up(plan, options, args))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupted)
+        with standing(options) as ground:
+            code: int = import_module("localnet.up").run(ground, plan, options, args.json)
+            return code
     except (PlanError, GanglionError, ProcessFailed, OSError) as e:
         sys.stderr.write(f"error: {e}\n")
         return 1
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except (KeyboardInterrupt, CancelledError):
         return 130
 
 
@@ -66,7 +74,7 @@ def make_options(args: argparse.Namespace) -> Options:
         raise PlanError(f"--epochs {args.epochs}: give 1 or more")
     if args.tempo < 2 or args.sealing < 50:
         raise PlanError("--tempo is 2 blocks or more and --sealing 50 ms or more")
-    port = args.rpc_port or _any_port()
+    port = args.rpc_port or free_port()
     if _is_taken(port):
         raise PlanError(
             f"port {port} is in use: stop what listens there, or choose another with --rpc-port"
@@ -85,59 +93,5 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def _any_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-async def _up(plan: Plan, options: Options, args: argparse.Namespace) -> int:
-    task = asyncio.current_task()
-    if task is not None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    quiet = args.json or not sys.stderr.isatty()
-    async with Network(plan, options, _say) as network:
-        observer = await (_watch_quietly(network, options) if quiet else _watch_live(network))
-        if args.json:
-            sys.stdout.write(json.dumps(observer.report()) + "\n")
-        else:
-            _print_final(observer, network, options)
-    return 0
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"localnet: {text}\n")
-    sys.stderr.flush()
-
-
-async def _watch_quietly(network: Network, options: Options) -> Observer:
-    seen = -1
-
-    def changed(observer: Observer) -> None:
-        nonlocal seen
-        if observer.epochs != seen:
-            seen = observer.epochs
-            total = f" of {options.epochs}" if options.epochs else ""
-            _say(f"block {observer.block}: {seen}{total} epochs on weights")
-
-    return await network.watch(changed)
-
-
-async def _watch_live(network: Network) -> Observer:
-    from rich.live import Live
-
-    from localnet.view import render
-
-    with Live(refresh_per_second=4) as live:
-        return await network.watch(
-            lambda o: live.update(render(o, network.url, network.options.tempo))
-        )
-
-
-def _print_final(observer: Observer, network: Network, options: Options) -> None:
-    from rich.console import Console
-
-    from localnet.view import render
-
-    Console().print(render(observer, network.url, options.tempo, over=True))
+def _interrupted(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from ganglion.client import Client
-from ganglion.errors import GanglionError
 from localnet.chain_setup import Setup, prepare
+from localnet.ground import Ground
+from localnet.node_process import POLL_SECONDS
 from localnet.observer import Changed, Observer
-from localnet.plan import EMBEDDING, HONEST, Neuron, Plan, Subnet, write_wallets
-from localnet.processes import Group, Process, ProcessFailed
+from localnet.plan import EMBEDDING, HONEST, Neuron, Options, Plan, Subnet, write_wallets
+from localnet.processes import Process, ProcessFailed
 
 NODE_SECONDS = 30.0
 READY_SECONDS = 90.0
@@ -25,55 +22,40 @@ CHECK_SECONDS = 0.5
 READY_MARK = "is ready"
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to run a network. `sealing` is milliseconds between blocks; `tempo` is in blocks."""
-
-    rpc_port: int
-    sealing: int = 250
-    tempo: int = 20
-    epochs: int | None = None
-    folder: Path | None = None
-
-
 class Network:
     """A running local network. Use as `async with Network(...) as network`."""
 
-    def __init__(self, plan: Plan, options: Options, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, ground: Ground, plan: Plan, options: Options, say: Callable[[str], None]
+    ) -> None:
         self.plan, self.options, self.say = plan, options, say
-        self._temporary = options.folder is None
-        self.folder = options.folder or Path(tempfile.mkdtemp(prefix="ganglion-localnet-"))
-        for name in ("logs", "wallets", "books"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        self.group = Group(self.folder / "logs")
+        self.node, self.folder, self.group = ground.node, ground.folder, ground.group
         self.client = Client(self.url)
 
     @property
     def url(self) -> str:
         """The node's RPC address."""
-        return f"ws://127.0.0.1:{self.options.rpc_port}"
+        return self.node.url
 
     async def __aenter__(self) -> Network:
         try:
             await self._start()
         except BaseException:
-            await self._stop()
+            await self.client.close()
             raise
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        await self._stop()
-
-    async def _stop(self) -> None:
         await self.client.close()
-        self.group.stop()
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _start(self) -> None:
         self.say("starting the node")
-        node = self.group.start("node", self._node_command())
-        await self._connect(node)
+        deadline = time.monotonic() + NODE_SECONDS
+        while not self.node.is_listening():
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"the node does not listen:\n{self.node.tail()}")
+            await asyncio.sleep(POLL_SECONDS)
+        await self.client.connect()
         self.say("the chain is up")
         await prepare(Setup(self.client, self.plan, self.options.tempo, self.say))
         write_wallets(self.plan, self.folder / "wallets")
@@ -82,18 +64,6 @@ class Network:
         await self._until_ready(waiting)
         self.say(f"{len(waiting)} miners are ready, validators start")
         await self._until_ready([self._start_neuron(n) for n in self.plan.validators])
-
-    async def _connect(self, node: Process) -> None:
-        deadline = time.monotonic() + NODE_SECONDS
-        while True:
-            try:
-                await self.client.connect()
-                return
-            except GanglionError:
-                node.check()
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
 
     async def _until_ready(self, processes: list[Process]) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -105,12 +75,6 @@ class Network:
                         f"{process.name} is not ready after {READY_SECONDS:g} s:\n{process.tail()}"
                     )
                 await asyncio.sleep(0.05)
-
-    def _node_command(self) -> list[str]:
-        options = self.options
-        command = [sys.executable, "-m", "chain", "--dev", "--rpc-port", str(options.rpc_port)]
-        command += ["--sealing", str(options.sealing)]
-        return [*command, "--base-path", str(self.folder / "chain")]
 
     def _start_neuron(self, neuron: Neuron) -> Process:
         subnet = next(s for s in self.plan.subnets if s.task == neuron.subnet)

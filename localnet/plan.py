@@ -6,12 +6,12 @@ phrase, so that any wallet tool can open the same keys.
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganglion.keys import Keypair
 from ganglion.wallet import Wallet
+from localnet.node_process import free_port
 
 TEXT = "text"
 EMBEDDING = "embedding"
@@ -45,6 +45,17 @@ class Subnet:
     owner: Keypair
     owner_hotkey: Keypair
     netuid: int = -1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a network. `sealing` is milliseconds between blocks; `tempo` is in blocks."""
+
+    rpc_port: int
+    sealing: int = 250
+    tempo: int = 20
+    epochs: int | None = None
+    folder: Path | None = None
 
 
 @dataclass
@@ -118,10 +129,3 @@ def write_wallets(plan: Plan, folder: Path) -> None:
         wallet = Wallet(neuron.wallet, "default", folder)
         wallet.save_coldkey(neuron.coldkey, None, overwrite=True)
         wallet.save_hotkey(neuron.hotkey, None, overwrite=True)
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])

@@ -38,6 +38,23 @@ class Process:
                 start_new_session=True,
             )
 
+    def stop(self, grace: float = GRACE_SECONDS) -> int:
+        """Ask it to end, kill it if it does not; the exit code, 0 if it was never started."""
+        if self.child is None:
+            return 0
+        _signal(self, signal.SIGTERM)
+        try:
+            return self.child.wait(grace)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End it at once; the exit code."""
+        if self.child is None:
+            return 0
+        _signal(self, signal.SIGKILL)
+        return self.child.wait()
+
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
@@ -69,6 +86,10 @@ class Group:
         """Start a process and remember it."""
         process = Process(name, command, self.folder / f"{name}.log", env=env or {})
         process.start()
+        return self.add(process)
+
+    def add(self, process: Process) -> Process:
+        """Remember a process that has been started."""
         self.members.append(process)
         return process
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+import anvil
 from benchmark import Row, median_ms, run
-from nodeproc import NodeProcess, RawSocket, free_port
+from raw_socket import RawSocket
 
 from chain.dev.signing import signed_call, transfer
 from chain.executive import Executive
 from chain.runtime_spec import make_runtime
 from ganglion.keys import dev_key
-
-ANVIL = ("@foundry-rs/anvil", "@foundry-rs/anvil-linux-amd64")
+from localnet.node_process import NodeProcess, free_port
 
 
 class Client:
@@ -106,38 +101,24 @@ def ours(count: int) -> Row:
     }
 
 
-@contextmanager
-def anvil_program() -> Any:
-    """Anvil's binary from npm, or None where it cannot be had."""
-    npm = shutil.which("npm")
-    if npm is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "install", "--silent", "--prefix", folder, *ANVIL]
-        done = subprocess.run(command, capture_output=True, check=False)
-        found = [p for p in Path(folder).rglob("anvil*") if p.is_file() and p.parent.name == "bin"]
-        native = [p for p in found if p.stat().st_size > 1 << 20]
-        yield native[0] if done.returncode == 0 and native else None
-
-
 def anvils(count: int) -> Row | None:
-    with anvil_program() as program:
-        if program is None:
-            return None
-        port = free_port()
-        with NodeProcess("--silent", command=[str(program), "--port", str(port)], port=port) as n:
-            answered = time.perf_counter() - n.started
-            client = Client(port)
-            memory = n.rss_mb()
-            one, two = client.call("eth_accounts")[:2]
-            start = time.perf_counter()
-            for _ in range(count):
-                sent = client.call("eth_sendTransaction", {"from": one, "to": two, "value": "0x1"})
-                while client.call("eth_getTransactionReceipt", sent) is None:
-                    pass
-            rate = count / (time.perf_counter() - start)
-            both = snapshot_ms(client.call, "evm_snapshot", "evm_revert", ("evm_mine",))
+    program = anvil.program()
+    if program is None:
+        return None
+    port = free_port()
+    command = [str(program), "--silent", "--port", str(port)]
+    with NodeProcess(port=port, command=command) as node:
+        answered = time.perf_counter() - node.started
+        client = Client(port)
+        memory = node.rss_mb()
+        one, two = client.call("eth_accounts")[:2]
+        start = time.perf_counter()
+        for _ in range(count):
+            sent = client.call("eth_sendTransaction", {"from": one, "to": two, "value": "0x1"})
+            while client.call("eth_getTransactionReceipt", sent) is None:
+                pass
+        rate = count / (time.perf_counter() - start)
+        both = snapshot_ms(client.call, "evm_snapshot", "evm_revert", ("evm_mine",))
     return {
         "node": "Anvil (its own signature)",
         "transactions a second, one after the other": round(rate),

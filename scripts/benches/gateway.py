@@ -13,11 +13,11 @@ import compat
 import orjson
 from benchmark import Row, run
 from miner_server import CALLER, MINER
-from nodeproc import NodeProcess
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target
 from ganglion.wire.text import Sampling, TextRequest
+from localnet.node_process import NodeProcess, free_port
 
 LIB = Path(__file__).resolve().parents[1] / "lib"
 LITELLM = compat.ClientSpec("litellm", "", ("litellm[proxy]",))
@@ -32,9 +32,8 @@ ASK = {
 
 
 def server(script: str, *flags: str, python: str = sys.executable) -> NodeProcess:
-    made = NodeProcess(command=[python, str(LIB / script)])
-    made._command += [str(made.port), *flags]
-    return made
+    port = free_port()
+    return NodeProcess(*flags, port=port, command=[python, str(LIB / script), str(port)])
 
 
 async def direct(caller: Caller, target: Target, number: int) -> list[float]:
@@ -95,8 +94,9 @@ async def litellm(count: int) -> list[Row]:
         base = f"http://127.0.0.1:{upstream.port}/v1"
         settings = ["env", f"LITELLM_MASTER_KEY={LITELLM_KEY}", "OPENAI_API_KEY=x"]
         program = [*settings, str(Path(python).parent / "litellm"), "--model", "openai/m"]
-        proxy = NodeProcess(command=[*program, "--api_base", base, "--port"])
-        proxy._command.append(str(proxy.port))
+        port = free_port()
+        command = [*program, "--api_base", base, "--port", str(port)]
+        proxy = NodeProcess(port=port, command=command)
         with proxy:
             body = orjson.dumps(ASK | {"model": "openai/m"})
             url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
@@ -147,7 +147,7 @@ async def one_failover(port: int, first: NodeProcess, second: NodeProcess) -> fl
                 used = [p.cpu_s() - b for p, b in zip((first, second), before)]
                 busy = (first, second)[used.index(max(used))]
                 if max(used) > 0.05:
-                    busy.process.kill()
+                    busy.kill()
                     killed, now = True, time.perf_counter()
             last = now
     return gap

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import compat
 from benchmark import Row, run
-from nodeproc import NodeProcess
+
+from localnet.node_process import NodeProcess, free_port
 
 LIB = Path(__file__).resolve().parents[1] / "lib"
 CONNECTIONS = 50
@@ -51,13 +52,17 @@ class Load:
 ENVIRONMENT = os.environ | {"BT_LOGGING_INFO": "0", "HOME": "/tmp"}
 
 
+def listener(*command: str) -> NodeProcess:
+    """A server that takes its port as its last argument."""
+    port = free_port()
+    return NodeProcess(port=port, command=[*command, str(port)])
+
+
 def rows(quick: bool) -> list[Row]:
     seconds, rounds = (1.0, 1) if quick else (4.0, 3)
     peer = compat.prepare(next(c for c in compat.CLIENTS if c.name == "bittensor-10"))
-    server = NodeProcess(command=[sys.executable, str(LIB / "miner_server.py")])
-    axon = NodeProcess(command=[peer, str(LIB / "axon_peer.py"), "serve"])
-    for process in (server, axon):
-        process._command.append(str(process.port))
+    server = listener(sys.executable, str(LIB / "miner_server.py"))
+    axon = listener(peer, str(LIB / "axon_peer.py"), "serve")
     ours = [sys.executable, str(LIB / "http_load.py"), str(server.port)]
     theirs = [peer, str(LIB / "axon_peer.py"), "load", str(axon.port)]
     with server, axon:

@@ -7,10 +7,11 @@ import time
 import urllib.request
 
 from benchmark import Row, run
-from nodeproc import NodeProcess, RawSocket
+from raw_socket import RawSocket
 
 from chain.pallets.system import Account
 from ganglion.keys import dev_key
+from localnet.node_process import NodeProcess
 
 KEY = "0x" + Account.key_of((Account, dev_key("Alice").account_id)).hex()
 READ = {"jsonrpc": "2.0", "id": 1_000_000, "method": "state_getStorage", "params": [KEY]}

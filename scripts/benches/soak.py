@@ -16,13 +16,13 @@ from typing import Any
 import aiohttp
 import orjson
 from benchmark import Row, run
-from nodeproc import NodeProcess
 
 from chain.dev.signing import signed_call, transfer
 from chain.executive import Executive
 from chain.pallets.system import Account
 from chain.runtime_spec import make_runtime
 from ganglion.keys import dev_key
+from localnet.node_process import NodeProcess
 
 ALICE = "0x" + Account.key_of((Account, dev_key("Alice").account_id)).hex()
 PERIOD_MS = 250

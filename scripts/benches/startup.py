@@ -6,32 +6,16 @@ memory is the resident set after that.
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import anvil
 from benchmark import Row, run
 
-from localnet.plan import free_port
-
-ROOT = Path(__file__).resolve().parents[2]
-ANVIL = ROOT / ".cache/anvil"
-ANVIL_PACKAGES = ("@foundry-rs/anvil", "@foundry-rs/anvil-linux-amd64")
-
-
-def call(port: int, method: str, *params: object) -> object:
-    """One JSON-RPC call; OSError while nobody listens."""
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}", body, headers)
-    with urllib.request.urlopen(request, timeout=2) as reply:
-        return json.load(reply)["result"]
+from localnet.node_process import NodeProcess, call, free_port
 
 
 def until(check: Callable[[], bool], limit: float = 30.0) -> float:
@@ -48,26 +32,16 @@ def until(check: Callable[[], bool], limit: float = 30.0) -> float:
         time.sleep(0.002)
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 def measure(command: list[str], port: int, alive: str, number: str) -> tuple[float, float, float]:
     """Seconds to the first answer and to block 1, and megabytes."""
-    start = time.perf_counter()
-    with tempfile.TemporaryFile() as out:
-        child = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
-        try:
-            first = until(lambda: call(port, alive) is not None)
-            block = until(lambda: height(port, number) >= 1)
-            return first - start, block - start, resident_mb(child.pid)
-        finally:
-            child.terminate()  # a network stops its members on the way out
-            child.wait()
+    server = NodeProcess(port=port, command=command)
+    try:
+        server.start()  # a network stops its members on the way out
+        first = until(lambda: call(port, alive) is not None)
+        block = until(lambda: height(port, number) >= 1)
+        return first - server.started, block - server.started, server.rss_mb()
+    finally:
+        server.__exit__()
 
 
 def height(port: int, method: str) -> int:
@@ -91,18 +65,7 @@ def localnet() -> tuple[float, float, float]:
     return measure(command, port, "system_health", "chain_getHeader")
 
 
-def anvil_binary() -> Path | None:
-    """Anvil, installed once; None when npm cannot get it."""
-    binary = ANVIL / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
-    if not binary.exists():
-        ANVIL.mkdir(parents=True, exist_ok=True)
-        (ANVIL / "package.json").write_text('{"private": true}')
-        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", *ANVIL_PACKAGES]
-        subprocess.run(npm, cwd=ANVIL, check=False, stdout=subprocess.DEVNULL)
-    return binary if binary.exists() else None
-
-
-def anvil(binary: Path) -> tuple[float, float, float]:
+def anvils(binary: Path) -> tuple[float, float, float]:
     """Anvil with one-second blocks, the shortest it offers."""
     port = free_port()
     command = [str(binary), "--port", str(port), "--block-time", "1"]
@@ -114,9 +77,9 @@ def rows(quick: bool) -> list[Row]:
     times = 3 if quick else 9
     out = [_row("dev node", [ours() for _ in range(times)], 1.0, 1.5, 150.0)]
     out.append(_row("localnet up", [localnet() for _ in range(times)], None, 3.0, None))
-    binary = anvil_binary()
+    binary = anvil.program()
     if binary is not None:
-        out.append(_row("Anvil (peer)", [anvil(binary) for _ in range(times)], None, None, None))
+        out.append(_row("Anvil (peer)", [anvils(binary) for _ in range(times)], None, None, None))
     return out
 
 

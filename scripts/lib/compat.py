@@ -9,15 +9,13 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from localnet.node_process import NodeProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS_DIR = ROOT / "tests/compat/clients"
@@ -68,54 +66,13 @@ CLIENTS = (
 )
 
 
-@dataclass
-class Node:
+def start_node(folder: Path) -> NodeProcess:
     """One of our nodes, on a data folder that survives a restart."""
-
-    port: int
-    folder: Path
-    sealing: str = "250"
-    process: subprocess.Popen[str] | None = None
-    extra: tuple[str, ...] = ()
-    log: Path = field(init=False)
-
-    def start(self) -> None:
-        self.log = self.folder / "node.log"
-        command = [sys.executable, "-m", "chain", "--dev", "--base-path", str(self.folder / "data")]
-        command += ["--rpc-port", str(self.port), "--sealing", self.sealing, *self.extra]
-        with self.log.open("a") as out:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, text=True
-            )
-        deadline = time.monotonic() + 30
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the node did not start:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.05)
-
-    def answers(self) -> bool:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "system_health", "params": []})
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}",
-            body.encode(),
-            {"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=2) as reply:
-                return "result" in json.load(reply)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    flags = ("--dev", "--base-path", str(folder / "data"), "--sealing", "250")
+    node = NodeProcess(*flags, log=folder / "node.log")
+    node.start()
+    node.wait()
+    return node
 
 
 def prepare(client: ClientSpec) -> str:
@@ -138,7 +95,9 @@ def prepare(client: ClientSpec) -> str:
     return str(folder / "bin/python") if client.kind == "python" else "node"
 
 
-def run_client(client: ClientSpec, url: str, cells: str, node: Node | None, verbose: bool) -> dict:
+def run_client(
+    client: ClientSpec, url: str, cells: str, node: NodeProcess | None, verbose: bool
+) -> dict:
     """Run one client's cells; returns {cell: {"ok", "note", "seconds"}}."""
     interpreter = prepare(client)
     script = CLIENTS_DIR / client.script
@@ -175,6 +134,7 @@ def run_client(client: ClientSpec, url: str, cells: str, node: Node | None, verb
                 if node is not None:
                     node.kill()
                     node.start()
+                    node.wait()
                 process.stdin.write("\n")
                 process.stdin.flush()
             elif "cell" in message:
@@ -209,8 +169,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="ganglion-compat-"))
         try:
             if args.endpoint is None:
-                node = Node(free_port(), folder)
-                node.start()
+                node = start_node(folder)
             url = args.endpoint or f"ws://127.0.0.1:{node.port}"  # type: ignore[union-attr]
             table[client.name] = run_client(client, url, args.cells, node, args.verbose)
         finally:

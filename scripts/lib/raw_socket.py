@@ -1,86 +1,15 @@
-"""Node processes for benchmarks: start, ask, measure their processor time and memory."""
+"""A WebSocket client for benchmarks that costs next to nothing."""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 import socket
 import struct
-import subprocess
-import sys
-import time
-import urllib.request
-from typing import Any, Self
-
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class NodeProcess:
-    """A node (or another server) as a process; ends with the `with` block."""
-
-    def __init__(self, *flags: str, command: list[str] | None = None, port: int = 0) -> None:
-        self.port = port or free_port()
-        program = [sys.executable, "-m", "chain", "--rpc-port", str(self.port)]
-        self._command = [*(command or program), *flags]
-        self.started = time.perf_counter()
-
-    def __enter__(self) -> Self:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(self._command, **quiet)  # type: ignore[call-overload]
-        self.wait_for_port()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-    def wait_for_port(self) -> None:
-        """Until it accepts connections."""
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    raise RuntimeError("the node ended before it listened") from None
-                time.sleep(0.005)
-
-    def rpc(self, method: str, *params: Any) -> Any:
-        """One call over HTTP."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as reply:
-            answer = json.load(reply)
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        return answer["result"]
-
-    def cpu_s(self) -> float:
-        """Processor seconds used so far."""
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def rss_mb(self) -> float:
-        """Memory in MB."""
-        with open(f"/proc/{self.process.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class RawSocket:
-    """A WebSocket client that costs next to nothing, so that the server is what is measured."""
+    """Sends and reads whole frames, so that the server is what is measured."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))

@@ -5,13 +5,11 @@ Each test runs the node as its user does, in a process.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import resource
 import subprocess
 import sys
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from chain.dev.signing import signed_call, transfer
 from chain.executive import Executive
 from chain.runtime_spec import make_runtime
 from ganglion.keys import dev_key
+from localnet.node_process import call
 
 STARTED = re.compile(r"rpc=ws://127\.0\.0\.1:(\d+)")
 SMALL_DISK = 300_000
@@ -58,17 +57,6 @@ def port_of(process: subprocess.Popen[str]) -> int:
     return int(found[1])
 
 
-def rpc(port: int, method: str, *params):
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}", body.encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        answer = json.load(reply)
-    assert "error" not in answer, answer
-    return answer["result"]
-
-
 @pytest.mark.localnet
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").touch()
@@ -100,8 +88,8 @@ def test_a_reader_that_leaves_does_not_stop_the_node(tmp_path: Path):
         port = port_of(process)
         process.stdout.readline()
         process.stdout.close()
-        seen = int(rpc(port, "chain_getHeader")["number"], 16)
-        while int(rpc(port, "chain_getHeader")["number"], 16) < seen + 5:
+        seen = int(call(port, "chain_getHeader")["number"], 16)
+        while int(call(port, "chain_getHeader")["number"], 16) < seen + 5:
             pass
         process.stdout = open(os.devnull)  # noqa: SIM115 - communicate() wants one
         process.terminate()
@@ -116,29 +104,29 @@ def test_kill_9_and_the_same_command_go_on(tmp_path: Path):
     alice, dave = dev_key("Alice"), dev_key("Dave")
     with node(*flags) as process:
         port = port_of(process)
-        genesis = rpc(port, "chain_getBlockHash", 0)
+        genesis = call(port, "chain_getBlockHash", 0)
         executive = Executive(make_runtime(), bytes.fromhex(genesis[2:]))
 
         def pay(nonce: int) -> str:
             call = transfer(executive, dave.account_id, 10**9)
             return "0x" + signed_call(executive, alice, call, nonce).hex()
 
-        rpc(port, "author_submitExtrinsic", pay(0))
-        rpc(port, "dev_newBlock")
-        best = rpc(port, "chain_getHeader")
-        rpc(port, "author_submitExtrinsic", pay(1))
-        assert rpc(port, "account_nextIndex", alice.address) == 2
+        call(port, "author_submitExtrinsic", pay(0))
+        call(port, "dev_newBlock")
+        best = call(port, "chain_getHeader")
+        call(port, "author_submitExtrinsic", pay(1))
+        assert call(port, "account_nextIndex", alice.address) == 2
         process.kill()
         process.wait()
     with node(*flags) as process:
         port = port_of(process)
-        assert rpc(port, "chain_getBlockHash", 0) == genesis
-        assert rpc(port, "chain_getHeader") == best
-        assert rpc(port, "author_pendingExtrinsics") == []
-        assert rpc(port, "account_nextIndex", alice.address) == 1
-        rpc(port, "author_submitExtrinsic", pay(1))
-        rpc(port, "dev_newBlock")
-        assert rpc(port, "account_nextIndex", alice.address) == 2
+        assert call(port, "chain_getBlockHash", 0) == genesis
+        assert call(port, "chain_getHeader") == best
+        assert call(port, "author_pendingExtrinsics") == []
+        assert call(port, "account_nextIndex", alice.address) == 1
+        call(port, "author_submitExtrinsic", pay(1))
+        call(port, "dev_newBlock")
+        assert call(port, "account_nextIndex", alice.address) == 2
 
 
 @pytest.mark.localnet

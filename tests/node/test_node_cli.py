@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from chain.cli import main
 from chain.options import BadOption, parse_options
 from chain.runtime_spec import make_runtime
 from chain.sealing import Sealing
+from localnet.node_process import call, free_port
 
 IMPORTED = re.compile(r"Imported #(\d+) \(0x([0-9a-f]{64})\)")
 
@@ -97,12 +97,6 @@ def test_bad_specifications_are_named(data):
         parse(data, "here")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def process(*flags: str):
     command = [sys.executable, "-m", "chain", *flags]
@@ -114,15 +108,6 @@ def process(*flags: str):
         if started.poll() is None:
             started.kill()
         started.communicate()
-
-
-def ask(port: int, method: str, *params):
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}", body.encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        return json.load(reply)["result"]
 
 
 def imported(node: subprocess.Popen) -> tuple[int, str]:
@@ -139,8 +124,8 @@ def test_a_dev_node_runs_and_ends_on_sigterm():
     with process("--dev", "--tmp", "--sealing", "100", *ports) as node:
         assert [imported(node)[0] for _ in range(3)] == [1, 2, 3]
         number, block = imported(node)
-        assert ask(port, "chain_getBlockHash", number) == "0x" + block
-        assert ask(second, "system_chain") == "Development"
+        assert call(port, "chain_getBlockHash", number) == "0x" + block
+        assert call(second, "system_chain") == "Development"
         node.send_signal(signal.SIGTERM)
         assert node.wait(timeout=10) == 0
 

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dev_node import ROOT, DevNode
 
 from ganglion.cli.main import MOUNTED, OWN, main, usage
 from ganglion.keys import DEV_PHRASE, dev_key
 from ganglion.wallet import Wallet
+from localnet.node_process import NodeProcess
 
 ALICE, BOB = dev_key("Alice"), dev_key("Bob")
 NOWHERE = "ws://127.0.0.1:1"
 Run = Callable[..., tuple[int, str, str]]
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -170,13 +172,14 @@ def test_mounted_commands_are_found_by_name(run: Run, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevNode]:
-    with DevNode(tmp_path_factory.mktemp("node"), "--sealing", "200") as found:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    folder = tmp_path_factory.mktemp("node")
+    with NodeProcess("--dev", "--base-path", str(folder), "--sealing", "200") as found:
         yield found
 
 
 @pytest.fixture
-def shown(node: DevNode, run: Run) -> Callable[..., Any]:
+def shown(node: NodeProcess, run: Run) -> Callable[..., Any]:
     """The JSON value that a command prints."""
 
     def go(*argv: str) -> Any:
@@ -237,7 +240,7 @@ def test_reading_a_node(shown: Callable[..., Any]) -> None:
         (["explain-error", "NoSuchError"], "has an error 'NoSuchError'"),
     ],
 )
-def test_refusals_of_a_node(node: DevNode, run: Run, argv: list[str], says: str) -> None:
+def test_refusals_of_a_node(node: NodeProcess, run: Run, argv: list[str], says: str) -> None:
     code, out, err = run(*argv, "--url", node.url)
     assert (code, out) == (1, "")
     assert any(part in err for part in says.split("|")), err

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from dev_node import DevNode
 
 from ganglion.balance import Balance
 from ganglion.client import Client
@@ -16,6 +15,7 @@ from ganglion.header import Header
 from ganglion.keys import CryptoType, Keypair, dev_key
 from ganglion.rpc import RpcOptions
 from ganglion.sync import SyncClient
+from localnet.node_process import NodeProcess
 
 pytestmark = pytest.mark.localnet
 
@@ -24,13 +24,14 @@ OPTIONS = RpcOptions(timeout_s=20, reconnect_s=30)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevNode]:
-    with DevNode(tmp_path_factory.mktemp("node"), "--sealing", "200") as found:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    folder = tmp_path_factory.mktemp("node")
+    with NodeProcess("--dev", "--base-path", str(folder), "--sealing", "200") as found:
         yield found
 
 
 @pytest.fixture
-async def client(node: DevNode) -> AsyncIterator[Client]:
+async def client(node: NodeProcess) -> AsyncIterator[Client]:
     async with Client(node.url, options=OPTIONS) as found:
         yield found
 
@@ -139,13 +140,13 @@ async def test_streams_of_blocks(client: Client) -> None:
     assert (await client.wait_for_block(target)).number >= target
 
 
-async def test_over_http(node: DevNode) -> None:
+async def test_over_http(node: NodeProcess) -> None:
     async with Client(node.url.replace("ws://", "http://"), options=OPTIONS) as client:
         receipt = await client.transfer(ALICE, BOB, Balance.tao(1))
         assert receipt.is_success
 
 
-def test_the_blocking_form(node: DevNode) -> None:
+def test_the_blocking_form(node: NodeProcess) -> None:
     with SyncClient(node.url, options=OPTIONS) as client:
         receipt = client.transfer(ALICE, BOB, Balance.tao("0.25"))
         assert receipt.is_success
@@ -160,7 +161,7 @@ def test_the_blocking_form(node: DevNode) -> None:
 
 async def test_a_restart_of_the_node(tmp_path: Path) -> None:
     """Reads wait, streams go on without a gap, and what was sent is there."""
-    with DevNode(tmp_path, "--sealing", "200") as node:
+    with NodeProcess("--dev", "--base-path", str(tmp_path), "--sealing", "200") as node:
         async with Client(node.url, options=OPTIONS) as client:
             dest = Keypair.generate()
             await client.transfer(ALICE, dest, Balance.tao(2), wait="finalized")
@@ -174,7 +175,8 @@ async def test_a_restart_of_the_node(tmp_path: Path) -> None:
             await client.wait_for_block()
             assert await asyncio.to_thread(node.stop) == 0
             waiting = asyncio.create_task(client.balance(dest))
-            await asyncio.to_thread(node.start)
+            node.start()
+            await asyncio.to_thread(node.wait)
             assert await waiting == Balance.tao(2)
             await client.transfer(ALICE, dest, Balance.tao(1))
             assert await client.balance(dest) == Balance.tao(3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from dev_node import DevNode
 
 from ganglion.balance import Balance
 from ganglion.client import Client
@@ -13,6 +12,7 @@ from ganglion.errors import TransactionFailed, TransactionRejected, UnknownName
 from ganglion.keys import Keypair, dev_key
 from ganglion.rpc import RpcOptions
 from ganglion.weights import commit_hash, to_u16
+from localnet.node_process import NodeProcess
 
 pytestmark = pytest.mark.localnet
 
@@ -21,13 +21,14 @@ NETUID = 1
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevNode]:
-    with DevNode(tmp_path_factory.mktemp("node"), "--sealing", "200") as found:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    folder = tmp_path_factory.mktemp("node")
+    with NodeProcess("--dev", "--base-path", str(folder), "--sealing", "200") as found:
         yield found
 
 
 @pytest.fixture
-async def client(node: DevNode) -> AsyncIterator[Client]:
+async def client(node: NodeProcess) -> AsyncIterator[Client]:
     async with Client(node.url, options=RpcOptions(timeout_s=20)) as found:
         yield found
 
