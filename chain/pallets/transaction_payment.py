@@ -12,7 +12,6 @@ from enum import IntEnum
 from chain.pallets.aura import author
 from chain.pallets.balances_ops import Keep, can_withdraw, deposit, rescind
 from chain.pallets.balances_ops import withdraw as withdraw_balance
-from chain.pallets.system import Account
 from chain.pallets.system_limits import BASE_EXTRINSIC
 from chain.runtime.call import DispatchInfo, Pays
 from chain.runtime.errors import CallError
@@ -70,7 +69,7 @@ def compute_fee(length: int, info: DispatchInfo, weight: int, tip: int) -> int:
 
 def can_pay(s: State, who: AccountId, fee: int) -> bool:
     """Whether the account can pay the fee in TAO and stay alive."""
-    return fee == 0 or ((Account, who) in s and can_withdraw(s, who, fee, Keep.PRESERVE))
+    return fee == 0 or can_withdraw(s, who, fee, Keep.PRESERVE)
 
 
 def charge(s: State, who: AccountId, fee: int) -> None:

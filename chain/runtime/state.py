@@ -86,6 +86,7 @@ class _State(dict[Any, Any]):
         "absent",
         "block",
         "backend",
+        "emit",
         "events",
         "first",
         "index",
@@ -104,6 +105,7 @@ class _State(dict[Any, Any]):
         self.absent: set[Any] = set()
         self.raw: dict[bytes, bytes | None] = {}
         self.events: list[Any] = []
+        self.emit = self.events.append  # an event of the running block
         self.logs: list[Any] = []
         self.block: Any = None
         self.moved: dict[Item, set[Any]] = {}
@@ -337,10 +339,6 @@ class _State(dict[Any, Any]):
                     touched.setdefault(ref[1:width], []).append(ref)
         for first, refs in touched.items():
             indexed[first] = self._merged(item, indexed[first], refs)
-
-    def emit(self, event: object) -> None:
-        """Record an event of the running block."""
-        self.events.append(event)
 
 
 if TYPE_CHECKING:

@@ -84,13 +84,13 @@ def scaled_reserve(quote_weight: int, reserve: int, delta: int, *, base_to_quote
 def alpha_for_tao(pool: Pool, tao: int) -> int:
     """Alpha that `tao` buys on the curve, without fee."""
     left = scaled_reserve(pool.quote_weight, pool.tao, tao, base_to_quote=False)
-    return scaled64(pool.alpha, U64F64.sub(U64F64.one, left))
+    return scaled64(pool.alpha, U64F64.one - left)
 
 
 def tao_for_alpha(pool: Pool, alpha: int) -> int:
     """TAO that `alpha` sells for on the curve, without fee."""
     left = scaled_reserve(pool.quote_weight, pool.alpha, alpha, base_to_quote=True)
-    return scaled64(pool.tao, U64F64.sub(U64F64.one, left))
+    return scaled64(pool.tao, U64F64.one - left)
 
 
 def alpha_to_get_tao(pool: Pool, tao: int) -> int:
