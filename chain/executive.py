@@ -244,6 +244,10 @@ class Executive:
             validate(child, ctx)
         return ctx.validity
 
+    def check_signature(self, s: State, raw: bytes) -> None:
+        """Decode an extrinsic and check its signature only; raises InvalidTransaction."""
+        self._context(s, raw, in_block=True)
+
     def _context(self, s: State, raw: bytes, in_block: bool) -> Context:
         try:
             extrinsic = decode_extrinsic(raw)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
 
 import nacl.exceptions
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,7 +22,9 @@ from nacl.bindings import (
 )
 
 from ganglion.hashing import twox_128
+from ganglion.scale import Fixed, scale_type
 
+SEED_LENGTH = 64
 KEY_LENGTH = 1184
 KEM_LENGTH = 1088
 NONCE_LENGTH = 24
@@ -30,14 +33,15 @@ KEPT_KEYS = 64
 its announcement; blocks that were made and lost to a fork use keys up, too."""
 
 
+@scale_type("stp_shield::ShieldedTransaction")
 @dataclass(frozen=True, slots=True)
 class ShieldedTransaction:
     """The parts of a ciphertext."""
 
-    key_hash: bytes
+    key_hash: Annotated[bytes, Fixed(16)]
     kem_ct: bytes
     aead_ct: bytes
-    nonce: bytes
+    nonce: Annotated[bytes, Fixed(NONCE_LENGTH)]
 
 
 def parse(ciphertext: bytes) -> ShieldedTransaction | None:
@@ -59,6 +63,22 @@ def seal(public_key: bytes, plaintext: bytes) -> bytes:
     return twox_128(public_key) + len(kem).to_bytes(2, "little") + kem + nonce + sealed
 
 
+def open_with_seed(seed: bytes, shielded: ShieldedTransaction) -> bytes | None:
+    """The plaintext, or None; `seed` is the private key's 64 bytes."""
+    return _open(MLKEM768PrivateKey.from_seed_bytes(seed), shielded)
+
+
+def _open(private: MLKEM768PrivateKey, shielded: ShieldedTransaction) -> bytes | None:
+    try:
+        shared = private.decapsulate(shielded.kem_ct)
+        plaintext: bytes = crypto_aead_xchacha20poly1305_ietf_decrypt(
+            shielded.aead_ct, b"", shielded.nonce, shared
+        )
+    except (ValueError, nacl.exceptions.CryptoError):
+        return None
+    return plaintext
+
+
 class ShieldKeys:
     """An author's private keys by the hash of their public keys."""
 
@@ -69,7 +89,7 @@ class ShieldKeys:
     def prepare(self) -> None:
         """Make the next key pair now, while nobody waits for a block."""
         if self._spare is None:
-            self._spare = MLKEM768PrivateKey.from_seed_bytes(secrets.token_bytes(64))
+            self._spare = MLKEM768PrivateKey.from_seed_bytes(secrets.token_bytes(SEED_LENGTH))
 
     def announce(self, seed: bytes | None = None) -> bytes:
         """The public key (1184 bytes) of a new pair, made of 64 bytes of randomness."""
@@ -89,16 +109,7 @@ class ShieldKeys:
         """The plaintext, or None: another author's key, an old one, or tampered with."""
         shielded = parse(ciphertext)
         private = None if shielded is None else self._keys.get(shielded.key_hash)
-        if shielded is None or private is None:
-            return None
-        try:
-            shared = private.decapsulate(shielded.kem_ct)
-            plaintext: bytes = crypto_aead_xchacha20poly1305_ietf_decrypt(
-                shielded.aead_ct, b"", shielded.nonce, shared
-            )
-        except (ValueError, nacl.exceptions.CryptoError):
-            return None
-        return plaintext
+        return None if shielded is None or private is None else _open(private, shielded)
 
 
 def available() -> bool:

@@ -6,6 +6,7 @@ from chain import extensions as ext
 from chain.apis_core import CORE_APIS
 from chain.apis_host import host_apis, version_type
 from chain.apis_pool import pool_api
+from chain.apis_shield import shield_api
 from chain.pallets import (
     admin_utils,
     alpha_assets,
@@ -96,6 +97,7 @@ def make_runtime() -> Runtime:
         (
             *host_apis(lambda: made[0]),
             pool_api(lambda: made[0]),
+            shield_api(lambda: made[0]),
             *CORE_APIS,
             *SUBTENSOR_APIS,
             proxy_filter_api,

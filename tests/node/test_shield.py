@@ -17,6 +17,7 @@ from chain.pallets.system import Account, Number
 from chain.pool import PoolError
 from ganglion.era import Era
 from ganglion.keys import dev_key
+from ganglion.scale import codec
 
 pytestmark = pytest.mark.skipif(not mev.available(), reason="OpenSSL without ML-KEM")
 DAVE = dev_key("Dave").account_id
@@ -159,3 +160,48 @@ def test_whatever_bytes_are_no_carrier(raw):
     except ValueError:
         return
     carried(raw)
+
+
+# -- ShieldApi --------------------------------------------------------------------------------
+
+PARTS = codec(mev.ShieldedTransaction)
+
+
+def test_the_api_takes_a_carrier_apart(shielded):
+    alone = shielded()
+    raw = carrier(alone, alone.pay(1, 10**9, **mortal(alone)), 0)
+    ciphertext = carried(raw)
+    expected = b"\1" + PARTS.encode(mev.parse(ciphertext))
+    ask = alone.engine.call_api
+    alone.block()  # the era's first block has to be behind the one that is asked
+    assert ask("ShieldApi_try_decode_shielded_tx", raw, None) == expected
+    forged = raw[:40] + bytes((raw[40] ^ 1,)) + raw[41:]
+    assert ask("ShieldApi_try_decode_shielded_tx", forged, None) == b"\0"
+    assert ask("ShieldApi_try_decode_shielded_tx", alone.pay(0, 1), None) == b"\0"
+
+
+def test_the_api_knows_whose_turn_it_is(shielded):
+    alone = shielded()
+    ask, name = alone.engine.call_api, "ShieldApi_is_shielded_using_current_key"
+    key_hash = carried(carrier(alone, b"x", 0))[:16]
+    assert ask(name, key_hash, None) == b"\0"
+    alone.block()
+    assert ask(name, key_hash, None) == b"\1"
+    alone.block()
+    assert ask(name, key_hash, None) == b"\0"
+
+
+def test_the_api_opens_with_the_seed(shielded):
+    alone = shielded()
+    seed = bytes(range(64))
+    key, inner = mev.ShieldKeys().announce(seed), alone.pay(1, 10**9, **mortal(alone))
+    ask, name = alone.engine.call_api, "ShieldApi_try_unshield_tx"
+
+    def opened(text, with_seed):
+        parts = PARTS.encode(mev.parse(mev.seal(key, text)))
+        return ask(name, codec(bytes).encode(with_seed) + parts, None)
+
+    assert opened(inner, seed) == b"\1" + inner
+    assert opened(inner, bytes(64)) == b"\0"
+    assert opened(inner, bytes(2400)) == b"\0"
+    assert opened(b"no extrinsic", seed) == b"\0"
