@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from threadpoolctl import threadpool_limits
 
 from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
@@ -95,12 +96,17 @@ def set_up(options: argparse.Namespace) -> None:
 
 
 def limit_threads() -> None:
-    """One BLAS thread a process unless asked otherwise; call before numpy is first used.
+    """One BLAS thread a process unless the environment asks otherwise.
 
-    Many small products gain nothing from threads, and neurons on one machine lose much.
+    Many small products gain nothing from threads, and neurons on one machine lose much: threads
+    that wait for their part of a product spin. Libraries that are loaded later read the
+    environment; those that are loaded already are told.
     """
+    if any(name in os.environ for name in BLAS_THREADS):
+        return
     for name in BLAS_THREADS:
-        os.environ.setdefault(name, "1")
+        os.environ[name] = "1"
+    threadpool_limits(1, "blas")
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> None:

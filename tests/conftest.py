@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from neurons.program import limit_threads
+
+limit_threads()
+
 ROOT = Path(__file__).parent.parent
 
 settings.register_profile(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 from aiohttp import web
@@ -71,3 +74,24 @@ async def test_a_port_in_use_is_named():
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port}: it is in use; stop what listens there"):
             await Server(web.Application(), "127.0.0.1", port).start()
+
+
+THREADS = """
+import numpy
+from threadpoolctl import threadpool_info
+from neurons.program import limit_threads
+limit_threads()
+print(max(pool["num_threads"] for pool in threadpool_info()))
+"""
+
+
+@pytest.mark.parametrize(("asked", "got"), [(None, "1"), ("2", "2")])
+def test_neurons_multiply_on_one_thread_unless_asked(asked, got):
+    """Although numpy is there before the program's first line."""
+    environment = {k: v for k, v in os.environ.items() if k not in program.BLAS_THREADS}
+    if asked:
+        environment |= dict.fromkeys(program.BLAS_THREADS, asked)
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == (got if (os.cpu_count() or 1) > 1 else "1")
