@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
@@ -227,9 +227,10 @@ class Stream:
         )
 
     async def aclose(self) -> None:
-        """End the stream if it began."""
+        """End the stream if it began and somebody still listens."""
         if self.response.prepared:
-            await self.response.write_eof()
+            with suppress(ConnectionResetError):
+                await self.response.write_eof()
 
     async def _write(self, data: bytes) -> None:
         if not self.response.prepared:
