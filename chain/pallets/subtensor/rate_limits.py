@@ -28,13 +28,13 @@ from chain.pallets.subtensor.types import (
     TransactionType,
 )
 from chain.pallets.system import block_number
-from chain.runtime.flavour import slow_or_fast
+from chain.runtime.flavour import public_or_local, slow_or_fast
 from chain.runtime.state import State
 from ganglion.fixed import sat_sub
 from ganglion.units import AccountId, NetUid
 
-SET_CHILDREN_LIMIT = slow_or_fast(150, 15)
-"""Between two changes of a hotkey's children; upstream's local network is built with the 15."""
+SET_CHILDREN_LIMIT = public_or_local(150, 15)
+"""Between two changes of a hotkey's children."""
 SET_OWNER_HOTKEY_LIMIT = 50_400
 MECHANISM_LIMIT = slow_or_fast(7_200, 1)
 """Between two changes of mechanism count or split."""

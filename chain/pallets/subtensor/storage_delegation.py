@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.runtime.flavour import slow_or_fast
+from chain.runtime.flavour import public_or_local
 from chain.runtime.storage import Blake2, Identity, Map, Value, storage
 from ganglion.scale import u64
 from ganglion.units import AccountId, NetUid, PerU16
@@ -33,7 +33,7 @@ PendingChildKeys: Map[
     Identity[NetUid], Blake2[AccountId], tuple[tuple[tuple[u64, AccountId], ...], u64]
 ] = storage(default=((), 0))
 """Children that wait for an epoch, and the block from which they apply."""
-PendingChildKeyCooldown: Value[u64] = storage(default=slow_or_fast(7_200, 15))
+PendingChildKeyCooldown: Value[u64] = storage(default=public_or_local(7_200, 15))
 """Blocks that new children wait."""
 AutoParentDelegationEnabled: Map[Blake2[AccountId], bool] = storage(default=True)
 """Whether a root validator backs the owners of new subnets."""
