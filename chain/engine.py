@@ -186,9 +186,14 @@ class Engine:
         return next_turn(self.best_state(), self.keys, self.now_ms(), duration, wait=wait)
 
     def author(
-        self, turn: Turn, budget_s: float, write: Callable[[State], None] | None = None
+        self,
+        turn: Turn,
+        budget_s: float,
+        write: Callable[[State], None] | None = None,
+        lag: int | None = None,
     ) -> Header:
-        """Make a block in this turn on the best block and import it; its header.
+        """Make a block in this turn on the best block, import it and finalise what lies `lag`
+        below it (None: nothing); its header.
 
         `write` may change the state after the inherents (developers' tools only).
         """
@@ -210,9 +215,13 @@ class Engine:
         )
         self.pool.reject(proposal.rejected, self._clock.steady())
         new = proposal.block.header
-        outcome = self.importer.import_own(proposal.block, proposal.prepared)
+        outcome = self.importer.import_own(proposal.block, proposal.prepared, final=lag == 0)
         self._keep_state(best, new.hash, child)
         self._note(outcome)
+        if lag == 0 and self.store.finalized()[0] == new.hash:
+            self._note_final([new.hash])
+        elif lag is not None:
+            self.finalize_behind(lag)
         return new
 
     def _keep_state(self, parent: Hash, block: Hash, child: State) -> None:
@@ -230,10 +239,7 @@ class Engine:
         turn = self.turn(wait=wait)
         if turn is None:
             return None
-        header = self.author(turn, budget_s)
-        if lag is not None:
-            self.finalize_behind(lag)
-        return header
+        return self.author(turn, budget_s, lag=lag)
 
     def seal_pending(self, *, budget_s: float, lag: int | None) -> bool:
         """Like `seal` at once, if anything is ready; whether to go on at once.
@@ -308,7 +314,10 @@ class Engine:
         if done.route is not None:
             # What finality rules out is gone from the store: its transactions are kept by us.
             self._reorganise(done.route.retracted, done.route.enacted, bodies)
-        for final in done.blocks:
+        self._note_final(done.blocks)
+
+    def _note_final(self, blocks: Sequence[Hash]) -> None:
+        for final in blocks:
             self.pool.finalize(final)
             self._change.finalized.append(self._header(final))
 

@@ -156,13 +156,16 @@ class Importer:
             )
         return self._store_block(block, prepared, seen, slot_now, justification, state)
 
-    def import_own(self, block: Block, prepared: Prepared) -> ImportOutcome:
-        """Store a block of ours, whose state authoring has prepared; raises as `import_block`."""
+    def import_own(self, block: Block, prepared: Prepared, *, final: bool = False) -> ImportOutcome:
+        """Store a block of ours, whose state authoring has prepared; raises as `import_block`.
+
+        `final` as for the store, which may leave it undone.
+        """
         header = block.header
         parent = self._parent_of(header)
         authorities = State(self._store.state_at(parent.hash))[aura.Authorities]
         seen = verify_header(header, parent, authorities)
-        return self._store_block(block, prepared, seen, None, None, None)
+        return self._store_block(block, prepared, seen, None, None, None, final)
 
     def _parent_of(self, header: Header) -> Header:
         """The parent, for a block that is new and may follow it."""
@@ -211,11 +214,12 @@ class Importer:
         slot_now: int | None,
         justification: tuple[bytes, bytes] | None,
         state: State | None,
+        final: bool = False,
     ) -> ImportOutcome:
-        header = block.header
+        header, body = block.header, block.extrinsics
         best = is_better(header.number, self._store.best()[1])
         route = self._store.import_block(
-            header, block.extrinsics, prepared, best=best, justification=justification
+            header, body, prepared, best=best, final=final, justification=justification
         )
         now = seen.slot if slot_now is None else slot_now
         equivocation = self._watch.check(now, seen.slot, seen.author, header.hash)

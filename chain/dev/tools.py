@@ -57,10 +57,7 @@ class DevTools:
         engine = self.engine
         turn = engine.turn(wait=False)
         assert turn is not None, "a turn that need not wait is there or raises"
-        header = engine.author(turn, BUDGET_S, write)
-        if finalize and self._lag is not None:
-            engine.finalize_behind(self._lag)
-        return header
+        return engine.author(turn, BUDGET_S, write, self._lag if finalize else None)
 
     def has_ready(self) -> bool:
         """Whether a block would have transactions."""

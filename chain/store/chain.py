@@ -122,10 +122,14 @@ class ChainStore(ChainReader):
         prepared: Prepared,
         *,
         best: bool,
+        final: bool = False,
         justification: tuple[bytes, bytes] | None = None,
         notes: Mapping[bytes, bytes | None] | None = None,
     ) -> Route | None:
         """Write a block and its state; the route from the old best block if it becomes the best.
+
+        With `final` the new best block is final at once, if all below it is and there are no
+        forks to discard: one write then does what `finalize` would need another for.
 
         The caller has verified the block; what the store itself relies on is checked again and
         raises NotPossible. `notes` go to the auxiliary keys in the same batch.
@@ -144,11 +148,17 @@ class ChainStore(ChainReader):
             way = self.route(self._head.best, parent)
             route = Route(way.retracted, way.common, (*way.enacted, block))
             self._move_best(change, route, header.number, prepared)
+            if final and parent == self._head.finalized and not self._forks.blocks():
+                ahead = {"finalized": block, "finalized_number": header.number}
+                change.head = replace(change.head, **ahead)  # type: ignore[arg-type]
+                self._prune(change, (block,))
         else:
             change.forks[block] = Fork(parent, header.number, prepared.sequence)
         self._commit(change)
         self._blocks.remember(block, record)
         self._states.published(block, prepared)
+        if self._head.finalized == block:
+            self._light_beacon(self._head)
         return route
 
     def _check_import(self, header: Header, prepared: Prepared) -> None:

@@ -1,7 +1,9 @@
 """What a chain store promises, one promise a test."""
 
+import random
+
 import pytest
-from toy_chain import GENESIS, grow, open_toy
+from toy_chain import GENESIS, grow, open_toy, random_changes
 
 from chain.store.chain import ChainStore
 from chain.store.check import fsck
@@ -346,3 +348,31 @@ def test_a_closed_store_says_so(tmp_path):
     for read in (lambda: view.get(b"key001"), lambda: list(view.keys())):
         with pytest.raises(StoreError, match="has been closed"):
             read()
+
+
+@pytest.mark.parametrize("pruning", [None, 3])
+def test_a_block_that_is_final_at_once_is_as_if_finalised_later(pruning):
+    at_once, later = open_toy(pruning=pruning), open_toy(pruning=pruning)
+    one = two = at_once.genesis_hash
+    for i in range(8):
+        changes = random_changes(random.Random(i))
+        one = grow(at_once, one, changes, final=True)
+        two = grow(later, two, changes)
+        later.finalize(two)
+        assert at_once.finalized() == later.finalized() == at_once.best() == (one, i + 1)
+    assert [at_once.has_state(at_once.hash_of(n)) for n in range(9)] == [
+        later.has_state(later.hash_of(n)) for n in range(9)
+    ]
+    assert fsck(at_once).problems == fsck(later).problems == []
+
+
+def test_a_block_beside_a_fork_is_not_final_at_once():
+    store = open_toy()
+    first = grow(store, store.genesis_hash, {b"a": b"1"})
+    grow(store, store.genesis_hash, {b"a": b"2"}, best=False)
+    third = grow(store, first, {b"a": b"3"}, final=True)
+    assert store.best()[0] == third
+    assert store.finalized() == (store.genesis_hash, 0), "its parent is not final"
+    store.finalize(first)
+    grow(store, third, {b"a": b"4"}, best=False)
+    assert store.finalized()[0] == first
