@@ -205,17 +205,12 @@ def get_alpha_worth(s: State, netuid: NetUid, tao: int) -> int:
     return rules.alpha_worth(get_price(s, netuid), tao) if is_dynamic(s, netuid) else tao
 
 
-def _try_trade(
-    s: State, netuid: NetUid, side: Side, amount: int, limit: int, drop_fees: bool
-) -> Trade | Refusal:
+def _trade(s: State, netuid: NetUid, side: Side, amount: int, limit: int, drop_fees: bool) -> Trade:
     pool = get_pool(s, netuid)
     if not s[PalSwapInitialized, netuid]:
         pool = pool._replace(quote_weight=HALF)
     rate = 0 if drop_fees else s[FeeRate, netuid]
-    return rules.trade(pool, side, amount, rules.limit_price(limit), rate)
-
-
-def _accepted(result: Trade | Refusal) -> Trade:
+    result = rules.trade(pool, side, amount, rules.limit_price(limit), rate)
     if isinstance(result, Refusal):
         raise REFUSALS[result]
     return result
@@ -229,7 +224,7 @@ def do_swap(
     `limit` is in rao for a whole alpha. Raises SwapInputTooLarge, ReservesTooLow or
     PriceLimitExceeded, before any write.
     """
-    done = _accepted(_try_trade(s, netuid, side, amount, limit, drop_fees))
+    done = _trade(s, netuid, side, amount, limit, drop_fees)
     reserve = s[SubnetAlphaIn, netuid] if side is Side.BUY else s[SubnetTAO, netuid]
     ensure(done.paid_out <= reserve, Error.InsufficientLiquidity)
     init_swap(s, netuid)
@@ -250,7 +245,7 @@ def sim_swap(s: State, netuid: NetUid, side: Side, amount: int) -> Trade:
 
 def sim_swap_limit(s: State, netuid: NetUid, side: Side, amount: int, limit: int) -> Trade:
     """What a trade with fee under a limit would move on a dynamic subnet; changes nothing."""
-    return _accepted(_try_trade(s, netuid, side, amount, limit, False))
+    return _trade(s, netuid, side, amount, limit, False)
 
 
 def adjust_protocol_liquidity(s: State, netuid: NetUid, tao: int, alpha: int) -> tuple[Rao, Alpha]:

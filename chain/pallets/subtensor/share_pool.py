@@ -33,12 +33,6 @@ def _as_i64(amount: int) -> int:
     return amount if amount <= I64_MAX else amount - (1 << 64)
 
 
-def _share(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> SafeFloat:
-    if (Alpha_, hotkey, coldkey, netuid) in s:
-        return from_u64f64(s[Alpha_, hotkey, coldkey, netuid]) or ZERO
-    return s[AlphaV2, hotkey, coldkey, netuid]
-
-
 def _denominator(s: State, hotkey: AccountId, netuid: NetUid) -> SafeFloat:
     if (TotalHotkeyShares, hotkey, netuid) in s:
         return from_u64f64(s[TotalHotkeyShares, hotkey, netuid]) or ZERO
@@ -47,11 +41,10 @@ def _denominator(s: State, hotkey: AccountId, netuid: NetUid) -> SafeFloat:
 
 def get_membership(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> Membership:
     """The pool as this coldkey sees it."""
-    return Membership(
-        s[TotalHotkeyAlpha, hotkey, netuid],
-        _denominator(s, hotkey, netuid),
-        _share(s, hotkey, coldkey, netuid),
-    )
+    share = s[AlphaV2, hotkey, coldkey, netuid]
+    if (Alpha_, hotkey, coldkey, netuid) in s:
+        share = from_u64f64(s[Alpha_, hotkey, coldkey, netuid]) or ZERO
+    return Membership(s[TotalHotkeyAlpha, hotkey, netuid], _denominator(s, hotkey, netuid), share)
 
 
 def is_member(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> bool:
