@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from chain.options import _parser as node_parser
+from neurons.gateway.main import keys_parser
+from neurons.gateway.main import parser as gateway_parser
 from neurons.miner.main import parser as miner_parser
 from neurons.validator.main import parser as validator_parser
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("README.md", *(f"docs/{name}.md" for name in ("running-a-node", "miner", "validator")))
+GUIDES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("running-a-node", "miner", "validator", "gateway")),
+)
 PARSERS = {
     "ganglion node": node_parser,
     "neuron-miner": miner_parser,
+    "neuron-gateway keys": keys_parser,
+    "neuron-gateway": gateway_parser,
     "neuron-validator": validator_parser,
 }
 
@@ -37,4 +44,5 @@ def test_options_in_a_guides_commands_exist(guide: str) -> None:
                 known = {flag for action in make()._actions for flag in action.option_strings}
                 assert set(re.findall(r"--[a-z-]+", line.partition("#")[0])) <= known, line
                 seen += 1
+                break
     assert seen > 0
