@@ -19,10 +19,11 @@ from ganglion.wire.receipts import Finish
 from neurons.engine.base import PAGE, Draw, LanguageModel, Output, Patterns, Row
 from neurons.engine.lookup import Lookup
 from neurons.engine.pages import PagePool, needed
-from subnets.proofs.ieee import Floats
-from subnets.proofs.sampling import Sampling, choose_each, draws_for
+from subnets.proofs.sampling import Draws, Sampling, choose_each, draws_for
 
-NOISE_BLOCK = 32
+DRAWS_AHEAD = 1 << 14
+"""Draws made at once for a sequence, whole positions: few calls for a small vocabulary, little
+memory for a large one."""
 
 
 class Overloaded(Exception):
@@ -66,8 +67,8 @@ class Running:
     known: list[int]
     pages: list[int]
     fed: int
-    noise_at: int = -1
-    noise: Floats | None = None
+    drawn_at: int = -1
+    drawn: Draws | None = None
     outputs: list[int] = field(default_factory=list)
     lookup: Lookup = field(default_factory=Lookup)
 
@@ -81,13 +82,14 @@ class Running:
         """Known tokens that are not in the cache yet; one while decoding."""
         return len(self.known) - self.fed
 
-    def draws(self, position: int, vocab: int) -> Floats | None:
-        """The noise row of an output position, made a block at a time."""
-        block = position - position % NOISE_BLOCK
-        if block != self.noise_at:
-            self.noise = draws_for(self.job.sampling, block, NOISE_BLOCK, vocab)
-            self.noise_at = block
-        return None if self.noise is None else self.noise[position - block]
+    def draws(self, position: int, vocab: int) -> Draws | None:
+        """The draws of an output position, made a block at a time."""
+        size = max(1, DRAWS_AHEAD // vocab)
+        block = position - position % size
+        if block != self.drawn_at:
+            self.drawn = draws_for(self.job.sampling, block, size, vocab)
+            self.drawn_at = block
+        return None if self.drawn is None else self.drawn[position - block]
 
     def take(self, token: int, context: int) -> Finish | None:
         """Add a drawn token; the finish if it is the last that a model of `context` may add."""

@@ -23,8 +23,7 @@ from neurons.engine.batch import Job, Running, Token, check_job
 from neurons.engine.drafts import Drafter, DraftFailed, Step
 from neurons.engine.pages import PagePool
 from neurons.engine.places import Places
-from subnets.proofs.ieee import Floats
-from subnets.proofs.sampling import choose, draws_for
+from subnets.proofs.sampling import Draws, choose, draws_for
 
 log = logging.getLogger(__name__)
 
@@ -112,11 +111,11 @@ class RemoteWorker:
         most = min(job.limit, self.card.context - len(job.prompt))
         room = min(size, most - running.position - 1)
         steps = await self._draft(running, room) if room > 0 else []
-        noise = draws_for(job.sampling, running.position, len(steps) + 1, vocab)
-        guesses = self._guesses(running, steps, noise)
+        draws = draws_for(job.sampling, running.position, len(steps) + 1, vocab)
+        guesses = self._guesses(running, steps, draws)
         output = await self._check(running, guesses)
         count = len(guesses) + 1
-        demanded = choose(output.logits, None if noise is None else noise[:count], job.sampling)
+        demanded = choose(output.logits, None if draws is None else draws[:count], job.sampling)
         made: list[Token] = []
         for index, token in enumerate(demanded.tolist()):
             finish = running.take(token, self.card.context)
@@ -141,8 +140,8 @@ class RemoteWorker:
             self._rest_until = asyncio.get_running_loop().time() + REST_SECONDS
             return []
 
-    def _guesses(self, running: Running, steps: Sequence[Step], noise: Floats | None) -> list[int]:
-        """The tokens that the draft and the request's noise suggest, as far as they go together."""
+    def _guesses(self, running: Running, steps: Sequence[Step], draws: Draws | None) -> list[int]:
+        """The tokens that the draft and the request's draws suggest, as far as they go together."""
         guesses: list[int] = []
         for ahead, step in enumerate(steps):
             likely = {t: v for t, v in step.likely.items() if t < self.card.vocab}
@@ -150,8 +149,8 @@ class RemoteWorker:
                 break
             logits = np.full((1, self.card.vocab), min(likely.values()) - UNLIKELY)
             logits[0, list(likely)] = list(likely.values())
-            draws = None if noise is None else noise[ahead][None]
-            guess = int(choose(logits, draws, running.job.sampling)[0])
+            one = None if draws is None else draws[ahead][None]
+            guess = int(choose(logits, one, running.job.sampling)[0])
             guesses.append(guess)
             if guess != step.token or guess in running.job.stops:
                 break

@@ -11,6 +11,7 @@ Source of the generator: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: a
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import blake2b
 
 import numpy as np
@@ -27,6 +28,10 @@ MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
+COARSE = np.uint64(16)
+"""Bits of a draw that a bound of its noise leaves out."""
+SLACK = 1e-6
+"""More than the last places in which the computed logarithm may leave its order."""
 
 
 def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> list[Words]:
@@ -76,3 +81,14 @@ def gumbel(draws: Words) -> Floats:
 def noise(seed: bytes, start: int, count: int, vocab: int) -> Floats:
     """Noise [count, vocab] for output positions start .. start + count - 1 of one request."""
     return gumbel(integers(seed, start, count, vocab))
+
+
+@cache
+def _ceilings() -> Floats:
+    """The largest noise of all draws that share their upper 16 bits."""
+    return gumbel((np.arange(1 << 16, dtype=np.uint64) << COARSE) | np.uint64(0xFFFF)) + SLACK
+
+
+def ceiling(draws: Words) -> Floats:
+    """Bounds that the noise of these draws does not exceed, at a tenth of its price."""
+    return _ceilings().take((draws >> COARSE).astype(np.intp))

@@ -12,17 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from ganglion.wire.text import Sampling as Sampling
 from subnets.proofs.ieee import Floats, exp
-from subnets.proofs.noise import noise
+from subnets.proofs.noise import Words, ceiling, gumbel, integers, noise
 
 Mask = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.int64]
 
+Draws = Floats | Words
+"""Rows of noise (float64), or of the integers it is made of (uint64); see `draws_for`."""
+
+LARGE = 4096
+"""The vocabulary from which on it pays to work out the noise of a few tokens only."""
 MASS_BITS = 40
 SHARE_BITS = 20
 
@@ -82,29 +88,58 @@ def allowed(logits: Floats, sampling: Sampling) -> Filter | None:
     return Filter(by_id, depths)
 
 
-def noised(logits: Floats, draws: Floats | None, sampling: Sampling) -> Floats:
+def is_integers(draws: Draws) -> TypeGuard[Words]:
+    """Whether the noise of these draws has still to be worked out."""
+    return draws.dtype == np.uint64
+
+
+def noised(logits: Floats, draws: Draws | None, sampling: Sampling) -> Floats:
     """Logits plus scaled noise; `draws` may be None at temperature 0."""
     if sampling.temperature == 0 or draws is None:
         return logits
-    return logits + sampling.temperature * draws
+    added = gumbel(draws) if is_integers(draws) else draws
+    return logits + sampling.temperature * added
 
 
-def choose(logits: Floats, draws: Floats | None, sampling: Sampling) -> Ids:
-    """The tokens that the seed demands, for logits [n, vocab] and their noise [n, vocab]."""
-    scores, border = noised(logits, draws, sampling), allowed(logits, sampling)
+def leaders(logits: Floats, draws: Words, warm: Floats) -> tuple[Ids, Floats]:
+    """The tokens [n] with the highest noised score, the lower id of equal ones, and the scores.
+
+    `warm` [n, 1] are the temperatures. The noise itself is worked out only for tokens whose bound
+    reaches the score of the one with the highest bound: a few of a large vocabulary. Raises
+    ArithmeticError if a row holds no numbers.
+    """
+    bounds = logits + warm * ceiling(draws)
+    rows = np.arange(len(logits))
+    first = bounds.argmax(1)
+    reached = logits[rows, first] + warm[:, 0] * gumbel(draws[rows, first])
+    if np.isnan(reached).any():
+        raise ArithmeticError("the model's scores are not numbers")
+    near, ids = np.nonzero(bounds >= reached[:, None])
+    scores = logits[near, ids] + warm[near, 0] * gumbel(draws[near, ids])
+    starts = np.searchsorted(near, rows)
+    tops = np.maximum.reduceat(scores, starts)
+    best = np.flatnonzero(scores == tops[near])
+    return ids[best[np.searchsorted(near[best], rows)]], tops
+
+
+def choose(logits: Floats, draws: Draws | None, sampling: Sampling) -> Ids:
+    """The tokens that the seed demands, for logits [n, vocab] and their draws [n, vocab]."""
+    border = allowed(logits, sampling)
     if border is not None:
-        scores = np.where(border.keep, scores, -np.inf)
-    tokens: Ids = scores.argmax(1)
+        logits = np.where(border.keep, logits, -np.inf)
+    if draws is not None and is_integers(draws):
+        return leaders(logits, draws, np.full((len(logits), 1), sampling.temperature))[0]
+    tokens: Ids = noised(logits, draws, sampling).argmax(1)
     return tokens
 
 
 def choose_each(
-    logits: Floats, draws: Sequence[Floats | None], samplings: Sequence[Sampling]
+    logits: Floats, draws: Sequence[Draws | None], samplings: Sequence[Sampling]
 ) -> list[int]:
-    """The token of every row of logits [n, vocab], each with its own noise row and settings."""
+    """The token of every row of logits [n, vocab], each with its own draws and settings."""
     plain = [i for i, s in enumerate(samplings) if s.top_p >= 1.0 and not s.top_k]
     tokens = [-1] * len(samplings)
-    if plain:
+    if plain and logits.shape[1] < LARGE:
         scores = logits[plain]
         for row, i in zip(scores, plain):
             drawn = draws[i]
@@ -112,16 +147,21 @@ def choose_each(
                 row += samplings[i].temperature * drawn
         for i, token in zip(plain, scores.argmax(1).tolist()):
             tokens[i] = token
-    for i in set(range(len(samplings))) - set(plain):
+    for i in (i for i, token in enumerate(tokens) if token < 0):
         drawn = draws[i]
         one = None if drawn is None else drawn[None]
         tokens[i] = int(choose(logits[i][None], one, samplings[i])[0])
     return tokens
 
 
-def draws_for(sampling: Sampling, start: int, count: int, vocab: int) -> Floats | None:
-    """The noise of output positions start .. start + count - 1; None at temperature 0."""
-    return None if sampling.temperature == 0 else noise(sampling.seed, start, count, vocab)
+def draws_for(sampling: Sampling, start: int, count: int, vocab: int) -> Draws | None:
+    """The draws of output positions start .. start + count - 1; None at temperature 0.
+
+    They are noise for a small vocabulary and integers for a large one: `choose` takes either.
+    """
+    if sampling.temperature == 0:
+        return None
+    return (noise if vocab < LARGE else integers)(sampling.seed, start, count, vocab)
 
 
 def margins(logits: Floats, tokens: Sequence[int], sampling: Sampling, start: int = 0) -> Floats:
@@ -132,12 +172,16 @@ def margins(logits: Floats, tokens: Sequence[int], sampling: Sampling, start: in
     counts for no more than its depth inside, and a token outside misses by its depth outside.
     """
     count, vocab = logits.shape
-    scores = noised(logits, draws_for(sampling, start, count, vocab), sampling)
+    draws = None if sampling.temperature == 0 else integers(sampling.seed, start, count, vocab)
     border, rows, ids = allowed(logits, sampling), np.arange(count), np.asarray(tokens, np.int64)
-    if border is None:
-        gaps: Floats = scores.max(1) - scores[rows, ids]
-        right = scores.argmax(1) == ids
+    if border is None and draws is not None:
+        first, tops = leaders(logits, draws, np.full((count, 1), sampling.temperature))
+        own = logits[rows, ids] + sampling.temperature * gumbel(draws[rows, ids])
+        gaps, right = tops - own, first == ids
+    elif border is None:
+        gaps, right = logits.max(1) - logits[rows, ids], logits.argmax(1) == ids
     else:
+        scores = noised(logits, draws, sampling)
         lead = scores - scores[rows, ids][:, None]
         rivals = np.where(border.keep, np.minimum(lead, border.depth), 0.0)
         outside = np.where(border.keep[rows, ids], 0.0, -border.depth[rows, ids])

@@ -17,7 +17,7 @@ from neurons.engine.folder import TINY
 from neurons.engine.hf import FIXED, HfModel
 from neurons.engine.llama import ExactLlama
 from neurons.engine.pages import PagePool
-from subnets.proofs.noise import noise
+from subnets.proofs.noise import integers
 from subnets.proofs.sampling import Sampling, choose, margins
 
 pytestmark = [
@@ -68,7 +68,7 @@ def test_the_kernel_draws_what_numpy_draws(dtype):
         int(
             choose(
                 logits[i : i + 1].double().cpu().numpy(),
-                noise(d.sampling.seed, d.position, 1, vocab),
+                integers(d.sampling.seed, d.position, 1, vocab),
                 d.sampling,
             )[0]
         )

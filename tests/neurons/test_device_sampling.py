@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from neurons.engine.base import Draw
 from neurons.engine.device_sampling import drawn, exp, filtered
 from subnets.proofs import ieee
-from subnets.proofs.noise import noise, stream_words
+from subnets.proofs.noise import integers, noise, stream_words
 from subnets.proofs.sampling import Sampling, allowed, choose
 
 samplings = st.builds(
@@ -66,7 +66,7 @@ def test_rows_of_different_settings_are_drawn_together():
         int(
             choose(
                 logits[i : i + 1].double().numpy(),
-                noise(d.sampling.seed, d.position, 1, 500),
+                integers(d.sampling.seed, d.position, 1, 500),
                 d.sampling,
             )[0]
         )

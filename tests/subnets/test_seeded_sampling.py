@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subnets.proofs import ieee, noise
-from subnets.proofs.sampling import Sampling, allowed, choose, draws_for, margins
+from subnets.proofs.sampling import (
+    Sampling,
+    allowed,
+    choose,
+    choose_each,
+    draws_for,
+    leaders,
+    margins,
+)
 
 SEED = bytes(range(32))
 
@@ -60,6 +68,54 @@ def test_sampling_follows_the_softmax() -> None:
 def test_exp_and_log_are_accurate(x: float, y: float) -> None:
     assert ieee.exp(np.array([x]))[0] == pytest.approx(np.exp(x), rel=1e-9)
     assert ieee.log(np.array([y]))[0] == pytest.approx(np.log(y), rel=1e-13, abs=1e-13)
+
+
+def test_no_noise_exceeds_its_bound() -> None:
+    ends = np.arange(0, 1 << 32, 1 << 16, dtype=np.uint64)
+    for draws in (ends, ends + np.uint64(0x8000), ends + np.uint64(0xFFFF)):
+        assert (noise.ceiling(draws) >= noise.gumbel(draws)).all()
+
+
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 9),
+    st.sampled_from((3, 50, 264, 3000)),
+    st.sampled_from((0.0, 1e-9, 1e-3, 1.0, 60.0)),
+    st.floats(1e-3, 4.0),
+)
+def test_leaders_are_the_highest_of_all_noised_scores(
+    seed: int, rows: int, vocab: int, spread: float, heat: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    logits = np.round(rng.normal(size=(rows, vocab)) * spread, 3)
+    logits[:, vocab // 2 :][rng.random((rows, vocab - vocab // 2)) < 0.3] = -np.inf
+    draws = rng.integers(0, 1 << 32, (rows, vocab), np.uint64) // np.uint64(
+        rng.choice([1, 1 << 31])
+    )
+    scores = logits + heat * noise.gumbel(draws)
+    ids, tops = leaders(logits, draws, np.full((rows, 1), heat))
+    assert np.array_equal(ids, scores.argmax(1))
+    assert np.array_equal(tops, scores.max(1))
+
+
+def test_scores_that_are_no_numbers_are_an_error() -> None:
+    with pytest.raises(ArithmeticError, match="not numbers"):
+        choose(np.full((1, 9), np.nan), noise.integers(SEED, 0, 1, 9), Sampling(SEED))
+
+
+@pytest.mark.parametrize("vocab", [500, 5000])
+def test_rows_of_a_pass_are_drawn_as_alone(vocab: int) -> None:
+    kinds = [
+        Sampling(bytes([i]) * 32, (0.0, 0.7, 1.5)[i % 3], (0, 20)[i % 2], (1.0, 0.9)[i // 2 % 2])
+        for i in range(12)
+    ]
+    logits = logits_of(5, 12, vocab)
+    draws = [draws_for(s, i, 1, vocab) for i, s in enumerate(kinds)]
+    together = choose_each(logits, [None if d is None else d[0] for d in draws], kinds)
+    for i, sampling in enumerate(kinds):
+        plain = None if draws[i] is None else noise.noise(sampling.seed, i, 1, vocab)
+        assert together[i] == choose(logits[i : i + 1], plain, sampling)[0]
+        assert not margins(logits[i : i + 1], [together[i]], sampling, i).any()
 
 
 def test_zero_temperature_is_the_argmax() -> None:
