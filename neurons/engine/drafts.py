@@ -59,7 +59,7 @@ class Backend:
     dialect: str = "openai"
     key: str = ""
     likely: int = 20
-    timeout: float = 30.0
+    timeout: float = 5.0
 
 
 class ServerDrafter:

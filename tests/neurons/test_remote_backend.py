@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target
+from localnet.faults import WEIGHT_FAULTS
 from neurons.engine.base import EngineError
 from neurons.engine.batch import Job, Overloaded, Token, run_alone
 from neurons.engine.drafts import Backend, DraftFailed, ServerDrafter, read_openai, read_sglang
@@ -256,3 +257,10 @@ async def test_the_drafter_says_what_is_wrong(tiny: Loaded) -> None:
     with pytest.raises(DraftFailed, match="cannot be reached"):
         await drafter.draft(PROMPT, 3)
     await drafter.close()
+
+
+async def test_a_server_with_another_model_costs_only_time(tiny: Loaded) -> None:
+    order, other = job(limit=24, temperature=0.7), WEIGHT_FAULTS["wrong-model"](tiny.model)  # type: ignore[arg-type]
+    async with drafting(other) as server, worker_on(tiny, server) as worker:
+        assert same(await answer(worker, order), tiny, order)
+    assert worker.drafted > worker.accepted
