@@ -13,7 +13,8 @@ from chain.pallets.aura import SlotDuration
 from chain.pallets.subtensor.rate_limits import SET_CHILDREN_LIMIT
 from chain.pallets.subtensor.storage_delegation import PendingChildKeyCooldown
 from chain.pallets.subtensor.storage_network import NetworkRateLimit
-print(SlotDuration.value, NetworkRateLimit.default, PendingChildKeyCooldown.default, SET_CHILDREN_LIMIT)
+waits = NetworkRateLimit.default, PendingChildKeyCooldown.default, SET_CHILDREN_LIMIT
+print(SlotDuration.value, *waits)
 """
 
 
