@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
+import compat
 from benchmark import Row, run
 from raw_socket import RawSocket
 
@@ -13,6 +16,7 @@ from chain.pallets.system import Account
 from ganglion.keys import dev_key
 from localnet.node_process import NodeProcess
 
+LIB = Path(__file__).resolve().parents[1] / "lib"
 KEY = "0x" + Account.key_of((Account, dev_key("Alice").account_id)).hex()
 READ = {"jsonrpc": "2.0", "id": 1_000_000, "method": "state_getStorage", "params": [KEY]}
 
@@ -102,6 +106,35 @@ def idle_heads(clients: int, seconds: float) -> Row:
     }
 
 
+def metagraphs(sizes: tuple[int, ...]) -> list[Row]:
+    """Server time of a metagraph that bittensor 11.3 reads; goals: 60 and 400 ms."""
+    client = compat.prepare(next(c for c in compat.CLIENTS if c.name == "bittensor-11"))
+    result = []
+    with NodeProcess("--dev", "--tmp", "--sealing", "manual") as node:
+        node.rpc("dev_setStorage", {"SubtensorModule": {"MaxAllowedUids": [[[1], max(sizes)]]}})
+        made = 1
+        for size in sizes:
+            while made < size:
+                made += len(node.rpc("dev_registerNeurons", 1, min(256, size - made), 10**9))
+            times = 10_000 // size
+            read = [client, str(LIB / "metagraph_client.py"), node.url, "1"]
+            used = []
+            for count in (1, times + 1):
+                before = node.cpu_s()
+                subprocess.run([*read, str(count)], check=True, stdout=subprocess.DEVNULL)
+                used.append(node.cpu_s() - before)
+            each = max(used[1] - used[0], 0.0) / times / 2
+            result.append(
+                {
+                    "load": f"metagraph or neurons of {size}, bittensor 11.3",
+                    "answers": 2 * times,
+                    "per second": None,
+                    "per server CPU second": f"{1e3 * each:.0f} ms each",
+                }
+            )
+    return result
+
+
 def _share(node: NodeProcess, seconds: float) -> float:
     time.sleep(1)
     start = node.cpu_s()
@@ -117,6 +150,7 @@ def rows(quick: bool) -> list[Row]:
         result += [load.pipelined(depth) for depth in (1, 8, 64)]
         result += [load.batched(64), load.posted()]
     result.append(idle_heads(50 if quick else 500, 3 if quick else 10))
+    result += metagraphs((256,) if quick else (256, 4096))
     return result
 
 
