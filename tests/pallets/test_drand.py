@@ -73,6 +73,16 @@ def test_quicknet_signatures_verify(number):
     assert not timelock.verify_round(QUICKNET.public_key, number + 1, SIGNATURES[number])
 
 
+def test_our_own_beacon_is_judged_as_any_other():
+    config, mine, other = beacon.local_config(1_000), beacon.local_pulse(7), beacon.local_pulse(8)
+    assert timelock.verify_round(config.public_key, 7, mine.signature)
+    assert drand.verified(config, mine)
+    assert not drand.verified(config, replace(mine, signature=other.signature))
+    assert not drand.verified(replace(config, public_key=QUICKNET.public_key), mine)
+    with pytest.raises(drand.Error.PulseVerificationError):
+        drand.verified(config, replace(mine, signature=bytes(48)))
+
+
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda c: f"{c['round']}-{len(c['plain'])}")
 def test_client_ciphertexts_open_at_their_round(case):
     sealed = bytes.fromhex(case["sealed"])
