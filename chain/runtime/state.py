@@ -242,6 +242,13 @@ class _State(dict[Any, Any]):
         touched = [r for r in moved if type(r) is tuple and r[1:width] == first]
         return self._merged(item, base, touched) if touched else base
 
+    def is_empty(self, item: Item) -> bool:
+        """Whether no entry of an item is there, nor was touched in this state."""
+        if item in self.moved:
+            return False
+        parent = self.parent
+        return not self._indexed(item, ()) if parent is None else parent.is_empty(item)
+
     def _merged(self, item: Item, base: tuple[Any, ...], touched: list[Any]) -> tuple[Any, ...]:
         """Sorted references without those touched that are gone, with those that are new."""
         absent = self.absent
@@ -378,6 +385,7 @@ if TYPE_CHECKING:
         def read_raw(self, key: bytes) -> bytes | None: ...
         def raw_keys(self, prefix: bytes) -> list[bytes]: ...
         def raw_set(self, key: bytes, value: bytes | None) -> None: ...
+        def is_empty(self, item: Item) -> bool: ...
         def keys_of(self, item: Item, *first: Any) -> tuple[Any, ...]: ...
 
 else:
