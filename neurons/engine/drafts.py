@@ -62,6 +62,26 @@ class Backend:
     timeout: float = 5.0
 
 
+class Payoff:
+    """Whether drafts save more time than waiting for them takes."""
+
+    TRIALS = 3
+
+    def __init__(self) -> None:
+        self._saved, self._rounds = 0.0, 0
+
+    def is_loss(self, drafting: float, checking: float, gained: int) -> bool:
+        """Enter one round: seconds for the draft and for the check, tokens gained beyond the one
+        that any check brings. True if drafts cost more than they save by now; then it starts anew.
+        """
+        self._saved += 0.3 * (gained * checking - drafting - self._saved)
+        self._rounds += 1
+        if self._rounds < self.TRIALS or self._saved >= 0:
+            return False
+        self._saved, self._rounds = 0.0, 0
+        return True
+
+
 class ServerDrafter:
     """Drafts over HTTP from vLLM, SGLang or llama.cpp."""
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from neurons.engine.base import EngineError, LanguageModel, Output, Row, prefill
 from neurons.engine.batch import Job, Running, Token, check_job
-from neurons.engine.drafts import Drafter, DraftFailed, Step
+from neurons.engine.drafts import Drafter, DraftFailed, Payoff, Step
 from neurons.engine.pages import PagePool
 from neurons.engine.places import Places
 from subnets.proofs.sampling import Draws, choose, draws_for
@@ -31,13 +31,17 @@ FIRST_DRAFT, LONGEST_DRAFT = 4, 32
 PIECE = 512  # prompt tokens of one request in one pass
 BUDGET = 1024  # tokens of all requests in one pass
 REST_SECONDS = 5.0  # a server that failed is left alone for so long
+SLOW_SECONDS = 30.0  # and one whose drafts take longer than they save
 UNLIKELY = 10.0  # tokens that the server does not name are taken as this much less likely
 
 _Pass = tuple[Row, asyncio.Future[Output]]
 
 
 class RemoteWorker:
-    """What `Worker` is, with a server that drafts. `side` holds the same weights."""
+    """What `Worker` is, with a server that drafts. `side` holds the same weights.
+
+    With `payoff`, a server whose drafts cost more time than they save is left alone for a while.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class RemoteWorker:
         pages: int = 1024,
         width: int = 32,
         queue_limit: int = 256,
+        payoff: bool = True,
     ) -> None:
         self.model, self.card, self.pool = side, side.card, PagePool(pages)
         self._drafter = drafter
@@ -56,6 +61,7 @@ class RemoteWorker:
         self._busy: dict[str, asyncio.Future[Output]] = {}
         self._passing: asyncio.Task[None] | None = None
         self._rest_until = 0.0
+        self._payoff = Payoff() if payoff else None
         self._closed = False
         self.tokens_made, self.drafted, self.accepted, self.side_passes = 0, 0, 0, 0
 
@@ -110,10 +116,14 @@ class RemoteWorker:
         job, vocab = running.job, self.card.vocab
         most = min(job.limit, self.card.context - len(job.prompt))
         room = min(size, most - running.position - 1)
+        clock, decoding = asyncio.get_running_loop().time, running.pending == 1
+        asked_at = clock()
         steps = await self._draft(running, room) if room > 0 else []
+        drafted_at = clock()
         draws = draws_for(job.sampling, running.position, len(steps) + 1, vocab)
         guesses = self._guesses(running, steps, draws)
         output = await self._check(running, guesses)
+        checked_at = clock()
         count = len(guesses) + 1
         demanded = choose(output.logits, None if draws is None else draws[:count], job.sampling)
         made: list[Token] = []
@@ -126,6 +136,11 @@ class RemoteWorker:
         self.drafted += len(guesses)
         self.accepted += len(made) - 1
         self.tokens_made += len(made)
+        if steps and decoding and self._payoff is not None:
+            times = drafted_at - asked_at, checked_at - drafted_at
+            if self._payoff.is_loss(*times, len(made) - 1):
+                log.info("drafts take longer than they save: the side engine goes on alone a while")
+                self._rest_until = clock() + SLOW_SECONDS
         return made
 
     async def _draft(self, running: Running, size: int) -> list[Step]:

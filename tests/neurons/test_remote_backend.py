@@ -18,7 +18,14 @@ from ganglion.wire.call import Caller, Target
 from localnet.faults import WEIGHT_FAULTS
 from neurons.engine.base import EngineError
 from neurons.engine.batch import Job, Overloaded, Token, run_alone
-from neurons.engine.drafts import Backend, DraftFailed, ServerDrafter, read_openai, read_sglang
+from neurons.engine.drafts import (
+    Backend,
+    DraftFailed,
+    Payoff,
+    ServerDrafter,
+    read_openai,
+    read_sglang,
+)
 from neurons.engine.load import Loaded
 from neurons.engine.remote import RemoteWorker
 from neurons.http import Gate, Server
@@ -44,7 +51,7 @@ async def worker_on(
     url, shape = (server.url, server.shape) if server else ("http://127.0.0.1:1/v1", "vllm")
     dialect = "sglang" if shape == "sglang" else "openai"
     drafter = ServerDrafter(Backend(url, "tiny", dialect, timeout=timeout))
-    worker = RemoteWorker(loaded.model, drafter, **options)
+    worker = RemoteWorker(loaded.model, drafter, **{"payoff": False} | options)  # type: ignore[arg-type]
     try:
         yield worker
     finally:
@@ -264,3 +271,22 @@ async def test_a_server_with_another_model_costs_only_time(tiny: Loaded) -> None
     async with drafting(other) as server, worker_on(tiny, server) as worker:
         assert same(await answer(worker, order), tiny, order)
     assert worker.drafted > worker.accepted
+
+
+async def test_a_slow_server_is_left_alone(tiny: Loaded) -> None:
+    order = job(limit=60)
+    async with drafting(tiny.model) as server, worker_on(tiny, server, payoff=True) as worker:
+        server.stall = 0.3
+        assert same(await answer(worker, order), tiny, order)
+    assert len(server.requests) < 10
+
+
+@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9), st.integers(0, 32)), max_size=40))
+def test_drafts_are_a_loss_only_if_they_cost_more_than_they_save(
+    rounds: list[tuple[float, float, int]],
+) -> None:
+    payoff, free, useless = Payoff(), Payoff(), Payoff()
+    for number, (drafting_s, checking, gained) in enumerate(rounds, 1):
+        payoff.is_loss(drafting_s, checking, gained)
+        assert not free.is_loss(0.0, checking, gained)
+        assert useless.is_loss(1e-3 + drafting_s, checking, 0) == (number % Payoff.TRIALS == 0)
