@@ -197,7 +197,9 @@ def enumeration_codec(base: Any, parts_of: Callable[[type], Parts]) -> Codec[Any
         made = base.VARIANTS.get(index)
         if made is None:
             raise DecodeError(f"{base.__name__}: no variant {index}")
-        table[index] = _compile_fields(made, parts_of(made))
+        parts = parts_of(made)
+        is_flat = all(part.size is not None for _, part in parts)  # then nothing nests in it
+        table[index] = (*_compile_fields(made, parts), is_flat)
         return table[index]
 
     def encode(value: Any) -> bytes:
@@ -210,12 +212,14 @@ def enumeration_codec(base: Any, parts_of: Callable[[type], Parts]) -> Codec[Any
         nonlocal depth
         if at >= len(data):
             raise DecodeError(f"{base.__name__}: the data ends before it")
-        pair = table.get(data[at]) or compiled(data[at])
+        _, read_fields, is_flat = table.get(data[at]) or compiled(data[at])
+        if is_flat:
+            return read_fields(data, at + 1)  # type: ignore[no-any-return]
         if depth >= MAX_DEPTH:
             raise DecodeError(f"{base.__name__}: nested deeper than {MAX_DEPTH}")
         depth += 1
         try:
-            result: tuple[Any, int] = pair[1](data, at + 1)
+            result: tuple[Any, int] = read_fields(data, at + 1)
         finally:
             depth -= 1
         return result

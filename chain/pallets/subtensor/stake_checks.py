@@ -102,14 +102,16 @@ def ensure_can_remove(
     limit: int,
     *,
     allow_partial: bool = False,
+    held: int | None = None,
 ) -> None:
     """Raise unless `alpha`, or the part of it under `limit`, can be sold.
 
-    Too little is refused unless it is the whole position.
+    Too little is refused unless it is the whole position; `held` is its size where it is known.
     """
     ensure(is_subnet(s, netuid), Error.SubnetNotExists)
     ensure(alpha > 0, Error.AmountTooLow)
-    held = get_stake(s, hotkey, coldkey, netuid)
+    if held is None:
+        held = get_stake(s, hotkey, coldkey, netuid)
     ensure(held >= alpha, Error.NotEnoughStakeToWithdraw)
     done = sim_or_illiquid(s, netuid, Side.SELL, alpha)
     ensure(held == alpha or done.paid_out >= MIN_STAKE, Error.AmountTooLow)

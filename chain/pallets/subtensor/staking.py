@@ -109,9 +109,10 @@ def do_remove_stake(
 ) -> None:
     """Sell alpha at whatever price; more than is held means all of it."""
     ensure_subtoken_enabled(s, netuid)
-    alpha = min(alpha, get_stake(s, hotkey, coldkey, netuid))
+    held = get_stake(s, hotkey, coldkey, netuid)
+    alpha = min(alpha, held)
     ensure_input_fits(s, netuid, Side.SELL, alpha)
-    ensure_can_remove(s, coldkey, hotkey, netuid, alpha, alpha)
+    ensure_can_remove(s, coldkey, hotkey, netuid, alpha, alpha, held=held)
     unstake_from_subnet(s, hotkey, coldkey, netuid, alpha, MIN_PRICE)
     _after_removal(s, hotkey, coldkey, netuid)
 
