@@ -1,4 +1,4 @@
-"""Subnets without consensus: switching to and fro, and running their epochs.
+"""Subnets without consensus: switching there and back, and running their epochs.
 
 In a Null subnet the largest staker holds the one validator permit. It alone may set weights, they
 are stored as they are said, and they pay the miners; stake alone earns dividends. Bonds stand
