@@ -9,8 +9,11 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import islice
+from multiprocessing import get_context
 
 from benchmark import Row, run
 
@@ -25,6 +28,7 @@ from localnet.simulator.chain import Act, MemoryChain
 from localnet.simulator.crowd import Crowd
 from localnet.simulator.world import TAO, Size, build, coldkey, hotkey, uses_commits
 
+RUNS = 3
 EPOCHS_WITHIN = 100
 STAKE_CALLS = 1_000
 WEIGHTS_PER_BLOCK = 20
@@ -45,20 +49,33 @@ def spread_epochs(chain: MemoryChain, size: Size) -> None:
 
 
 def block_ms(chain: MemoryChain, raws: list[bytes], kinds: tuple[type, ...] = ()) -> float:
-    """Executor time of the next block of these extrinsics; each must emit one of these events."""
-    start = time.process_time()
-    s = chain.begin()
-    for raw in raws:
-        chain.executive.apply_extrinsic(s, raw)
-    chain.executive.finalize_block(s)
-    changes = s.changes()
-    taken = (time.process_time() - start) * 1e3
+    """Executor time of the next block of these extrinsics; each must emit one of these events.
+
+    The block is run a few times over the same state, and the least time counts: what a shared
+    machine adds is not the executor's.
+    """
+    times, last = [], chain.number
+    for _ in range(RUNS):
+        chain.number = last
+        start = time.process_time()
+        s = chain.begin()
+        for raw in raws:
+            chain.executive.apply_extrinsic(s, raw)
+        chain.executive.finalize_block(s)
+        changes = s.changes()
+        times.append((time.process_time() - start) * 1e3)
     done = sum(isinstance(event, kinds) for event in s.events)
     if done != len(raws):
         raise SystemExit(f"{len(raws)} calls, {done} of them did what they should")
     chain.backend.apply(changes)
     chain.state.absorb(s)
-    return taken
+    return min(times)
+
+
+def apart(work: Callable[[], Row]) -> Row:
+    """Measure in a process of its own: a node holds one economy, not two."""
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        return pool.submit(work).result()
 
 
 def row(what: str, times: list[float], goal: float) -> Row:
@@ -76,8 +93,9 @@ def row(what: str, times: list[float], goal: float) -> Row:
 # --- epochs --------------------------------------------------------------------------------------
 
 
-def epochs(chain: MemoryChain, size: Size) -> Row:
+def epochs(size: Size) -> Row:
     """Blocks without calls in which all epochs come due, after a round that set all weights."""
+    chain = ready(size)
     spread_epochs(chain, size)
     for _ in range(EPOCHS_WITHIN):
         chain.block(lambda s: ())
@@ -109,11 +127,12 @@ def total_epochs(chain: MemoryChain, size: Size) -> int:
 # --- stake calls ---------------------------------------------------------------------------------
 
 
-def stakes(chain: MemoryChain, size: Size, blocks: int) -> Row:
+def stakes(size: Size, blocks: int) -> Row:
     """Blocks of a thousand stake calls, half purchases and half sales: what a block can carry.
 
     The first four blocks only warm the state's cache: every validator has then bought and sold.
     """
+    chain = ready(size)
     times = [block_ms(chain, list(stake_calls(chain, size, n)), TRADES) for n in range(4 + blocks)]
     return row(f"of {STAKE_CALLS} stake calls", times[4:], STAKE_LIMIT_MS)
 
@@ -147,14 +166,15 @@ def rows(quick: bool) -> list[Row]:
     large = Size(16 if quick else 128, 256, tempo=EPOCHS_WITHIN)
     calm = Size(16, 256, tempo=5_000)
     return [
-        {"economy": f"{large.subnets} x {large.neurons}", **epochs(ready(large), large)},
-        {"economy": f"{calm.subnets} x {calm.neurons}", **stakes(ready(calm), calm, 20)},
+        {"economy": f"{large.subnets} x {large.neurons}"} | apart(partial(epochs, large)),
+        {"economy": f"{calm.subnets} x {calm.neurons}"} | apart(partial(stakes, calm, 20)),
     ]
 
 
 run(
     "economy",
     "Executor time of blocks of a large economy (subnets x neurons), on one core: processor time "
-    "from the block's first hook to its encoded changes, without signatures, trie and disk.",
+    "from the block's first hook to its encoded changes, without signatures, trie and disk; "
+    "the least of three runs of each block.",
     rows,
 )
