@@ -39,7 +39,10 @@ class Signed:
 IDLE_SECONDS = 20.0
 """How long a connection may stand without a complete request head."""
 
-Handler = Callable[[web.Request, Signed], Awaitable[web.StreamResponse]]
+OPTIONS: dict[str, Any] = {"handler_cancellation": True, "keepalive_timeout": IDLE_SECONDS}
+
+Handler = Callable[[web.BaseRequest, Signed], Awaitable[web.StreamResponse]]
+Dispatch = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Refusal(Exception):
@@ -73,7 +76,7 @@ class Gate:
         self._verifier = Verifier(receiver, MemoryReplayStore())
         self._started_ns = time.time_ns()
 
-    async def admit(self, request: web.Request) -> Signed:
+    async def admit(self, request: web.BaseRequest) -> Signed:
         """Read and authenticate a request; Refusal if it is unsigned, slow, large or replayed."""
         try:
             if request.content.is_eof():  # all of it is here: nothing to wait for
@@ -115,16 +118,19 @@ def _code(error: AuthError) -> str:
 
 
 class Server:
-    """An aiohttp application on one port. Port 0 picks a free one; see `port`."""
+    """An aiohttp application, or one handler, on one port. Port 0 picks a free one; see `port`.
 
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=3.0,
-            keepalive_timeout=IDLE_SECONDS,
-        )
+    A handler that looks at the path itself is spared aiohttp's router, a seventh of a small
+    request's time.
+    """
+
+    def __init__(self, app: web.Application | Dispatch, host: str, port: int) -> None:
+        self._runner: web.BaseRunner
+        if isinstance(app, web.Application):
+            self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0, **OPTIONS)
+        else:
+            server = web.Server(app, request_factory=plain_request, access_log=None, **OPTIONS)
+            self._runner = web.ServerRunner(server, shutdown_timeout=3.0)
         self.host, self.port = host, port
 
     async def start(self) -> None:
@@ -146,6 +152,14 @@ class Server:
         await self._runner.cleanup()
 
 
+def plain_request(
+    message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]
+) -> web.BaseRequest:
+    """A request of at most `MAX_BODY` bytes that knows no routes."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+
+
 def settle_memory() -> None:
     """Keep the garbage collector from walking, again and again, what was loaded to stay.
 
@@ -155,10 +169,10 @@ def settle_memory() -> None:
     gc.freeze()
 
 
-def application(gate: Gate, routes: Mapping[tuple[str, str], Handler]) -> web.Application:
-    """An application that authenticates every request, then looks for its (method, path)."""
+def application(gate: Gate, routes: Mapping[tuple[str, str], Handler]) -> Dispatch:
+    """A handler that authenticates every request, then looks for its (method, path)."""
 
-    async def dispatch(request: web.Request) -> web.StreamResponse:
+    async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
         try:
             signed = await gate.admit(request)
             handler = routes.get((request.method, request.path))
@@ -169,6 +183,4 @@ def application(gate: Gate, routes: Mapping[tuple[str, str], Handler]) -> web.Ap
         except Refusal as refusal:
             return refusal.response()
 
-    app = web.Application(client_max_size=MAX_BODY)
-    app.router.add_route("*", "/{path:.*}", dispatch)
-    return app
+    return dispatch

@@ -81,7 +81,7 @@ class MinerApp:
             if not self.open[caller]:
                 del self.open[caller]
 
-    async def generate(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+    async def generate(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
         """POST /v1/generate: a stream of events."""
         assert self.text is not None
         try:
@@ -92,12 +92,12 @@ class MinerApp:
         with self._slot(signed.caller):
             return await self._answer(request, order)
 
-    async def seal_key(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+    async def seal_key(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
         """GET /v1/seal: the key that orders are sealed to, signed by the hotkey."""
         assert self.seals is not None
         return web.Response(body=self.seals.announced().to_bytes(), content_type="application/json")
 
-    async def generate_sealed(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+    async def generate_sealed(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
         """POST /v1/sealed: the same as /v1/generate, but only the asker can read it."""
         assert self.seals is not None
         assert self.text is not None
@@ -121,7 +121,7 @@ class MinerApp:
             return await self._answer(request, order, inside.seal)
 
     async def _answer(
-        self, request: web.Request, order: Order, wrap: Wrap = lambda *event: event
+        self, request: web.BaseRequest, order: Order, wrap: Wrap = lambda *event: event
     ) -> web.StreamResponse:
         assert self.text is not None
         events = self.text.answer(order)
@@ -134,7 +134,7 @@ class MinerApp:
 
     async def _stream(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         first: Event,
         wrap: Wrap,
         rest: AsyncIterator[Event] | None = None,
@@ -151,7 +151,7 @@ class MinerApp:
             log.info("a caller left in the middle of its answer")
         return response
 
-    async def vectors(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+    async def vectors(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
         """POST /v1/embed: one JSON answer."""
         assert self.embed is not None
         try:
@@ -161,7 +161,7 @@ class MinerApp:
             self.refused["request"] += 1
             raise Refusal(400, "request", str(e)) from e
 
-    async def status(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+    async def status(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
         """GET /status: what is served and how busy it is."""
         report: dict[str, Any] = {
             "up_seconds": round(time.monotonic() - self.started),

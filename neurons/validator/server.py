@@ -23,7 +23,7 @@ class StatusApp:
         routes: dict[tuple[str, str], Handler] = {("GET", "/status"): self.status}
         self.app = application(gate, routes)
 
-    async def status(self, request: web.Request, signed: Signed) -> web.StreamResponse:
+    async def status(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
         """The caller's own record, and how the validator itself is doing."""
         record = self._book.records.get(ss58.encode(signed.caller))
         report: dict[str, Any] = {
