@@ -12,15 +12,15 @@ SHOW = """
 from chain.pallets.aura import SlotDuration
 from chain.pallets.subtensor.rate_limits import SET_CHILDREN_LIMIT
 from chain.pallets.subtensor.storage_delegation import PendingChildKeyCooldown
-from chain.pallets.subtensor.storage_network import NetworkRateLimit
-waits = NetworkRateLimit.default, PendingChildKeyCooldown.default, SET_CHILDREN_LIMIT
+from chain.runtime.flavour import LOCAL
+waits = LOCAL, PendingChildKeyCooldown.default, SET_CHILDREN_LIMIT
 print(SlotDuration.value, *waits)
 """
 
 
 @pytest.mark.parametrize(
     ("asked", "shown"),
-    [("0", "250 0 15 15"), ("1", "12000 7200 7200 150"), ("local", "12000 0 15 15")],
+    [("0", "250 True 15 15"), ("1", "12000 False 7200 150"), ("local", "12000 True 15 15")],
 )
 def test_waits_of_each_build(asked: str, shown: str) -> None:
     env = os.environ | {"GANGLION_SLOW_BLOCKS": asked}

@@ -33,6 +33,8 @@ DEVIATIONS = {
     # Dead maps of old migrations: upstream keeps Option<Vec<u8>> as a value with a default.
     "SubtensorModule.AlphaMapLastKey",
     "SubtensorModule.AlphaV2MapLastKey",
+    # Its key names the owner's hyperparameters; ours has one more, for Null epochs.
+    "SubtensorModule.LastRateLimitedBlock",
 }
 
 

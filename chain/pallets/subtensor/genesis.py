@@ -18,6 +18,7 @@ from chain.pallets.subtensor.storage_hyperparameters import (
 from chain.pallets.subtensor.storage_keys import Owner
 from chain.pallets.subtensor.storage_network import (
     LargestLocked,
+    NetworkRateLimit,
     NetworkRegistrationAllowed,
     NetworksAdded,
     SubnetLocked,
@@ -42,7 +43,7 @@ from chain.pallets.subtensor.storage_stake import (
 from chain.pallets.subtensor.subnets import symbol_of
 from chain.pallets.subtensor.types import NOBODY
 from chain.pallets.subtensor.uids import do_append_neuron
-from chain.runtime.flavour import slow_or_fast
+from chain.runtime.flavour import LOCAL, slow_or_fast
 from chain.runtime.pallet import genesis
 from chain.runtime.state import State
 from consensus.economics import safe_float
@@ -60,6 +61,8 @@ STAKE = 1_000_000_000
 def build(s: State, spec: Genesis) -> None:
     """Write the pallet's part of block 0."""
     s[TotalIssuance] = Rao(0)
+    if LOCAL:  # a default would be seen in the metadata, where upstream's builds all say 7200
+        s[NetworkRateLimit] = 0
     _add_root(s)
     if spec.subnets:
         _add_first_subnet(s)

@@ -8,7 +8,6 @@ from chain.pallets.subtensor.constants import (
     InitialTempo,
 )
 from chain.pallets.subtensor.types import NOBODY, EpochConsensus, SubnetIdentityV3
-from chain.runtime.flavour import public_or_local
 from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
 from ganglion.scale import u8, u16, u64
 from ganglion.units import AccountId, BlockNumber, MechId, NetUid, Rao
@@ -53,8 +52,8 @@ NetworkLastLockCost: Value[Rao] = storage(default=1000000000000)
 """What the latest subnet cost."""
 NetworkLockReductionInterval: Value[u64] = storage(default=100800)
 """Blocks in which the price of a subnet falls by the last price."""
-NetworkRateLimit: Value[u64] = storage(default=public_or_local(InitialNetworkRateLimit.value, 0))
-"""Blocks between two subnet registrations, by anybody; local networks have none."""
+NetworkRateLimit: Value[u64] = storage(default=InitialNetworkRateLimit.value)
+"""Blocks between two subnet registrations, by anybody; the genesis of a local network says 0."""
 NetworkRegistrationStartBlock: Value[u64] = storage(default=0)
 """Block from which subnets may be registered."""
 SubnetLocked: Map[Identity[NetUid], Rao] = storage(default=0)
