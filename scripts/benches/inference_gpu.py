@@ -9,6 +9,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import benchmark
@@ -19,6 +20,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from ganglion.wire.text import Sampling
 from neurons.engine.batch import Job, Scheduler
 from neurons.engine.hf import HfModel
+from neurons.engine.paged_attention import TorchCache
 from neurons.engine.pages import PagePool
 
 PROMPT = 128
@@ -56,11 +58,9 @@ def prompt(number: int) -> tuple[int, ...]:
     return tuple(2 + (number * 7919 + i * 104_729) % 120_000 for i in range(PROMPT))
 
 
-def batcher(model: HfModel, width: int, tokens: int, top_p: float) -> float:
+def batcher(model: HfModel, cache: TorchCache, width: int, tokens: int, top_p: float) -> float:
     """Tokens per second of wall time: paged cache, seeded sampling, states kept for proofs."""
     pages = width * (2 + (PROMPT + tokens) // 16)
-    if not hasattr(batcher, "cache"):
-        batcher.cache = model.new_cache(40 * (2 + (PROMPT + tokens) // 16))  # type: ignore[attr-defined]
     scheduler = Scheduler(
         PagePool(pages), model.card.vocab, model.card.context, budget=4096, width=width
     )
@@ -70,7 +70,7 @@ def batcher(model: HfModel, width: int, tokens: int, top_p: float) -> float:
     synchronize()
     start, made = time.perf_counter(), 0
     while rows := scheduler.plan():
-        made += len(scheduler.absorb(model.forward(batcher.cache, rows)))  # type: ignore[attr-defined]
+        made += len(scheduler.absorb(model.forward(cache, rows)))
     return made / (time.perf_counter() - start)
 
 
@@ -119,7 +119,7 @@ def guarded(work: Callable[[], float]) -> float | None:
     try:
         work()
         return max(work() for _ in range(2))
-    except Exception as error:
+    except (AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
         print(f"  not measured: {type(error).__name__}: {str(error)[:300]}", flush=True)
         return None
 
@@ -154,16 +154,15 @@ def rows(quick: bool) -> list[Row]:
         ways = {"hf engine": {}, "hf engine, one shape": {"fixed": True}}
         for name, options in list(ways.items())[: 2 if DEVICE == "cuda" else 1]:
             model = HfModel(folder, "bench", **options)
-            batcher.__dict__.clear()
+            cache = model.new_cache(max(widths) * (2 + (PROMPT + tokens) // 16))
             for top_p in (1.0, 0.95):
                 label = name + ("" if top_p == 1.0 else ", top_p 0.95")
                 for width in widths:
-                    work = lambda w=width, m=model, p=top_p: batcher(m, w, tokens, p)  # noqa: E731
+                    work = partial(batcher, model, cache, width, tokens, top_p)
                     work()
                     ours.setdefault(label, {})[width] = max(work() for _ in range(2))
                     print(f"  {label}, {width}: {ours[label][width]:.0f}", flush=True)
-            del model
-            batcher.__dict__.clear()
+            del model, cache, work
             torch.cuda.empty_cache()
         found = peers_of(folder, widths, tokens)
     best = {w: max(rates[w] for rates in found.values() if w in rates) for w in widths}
