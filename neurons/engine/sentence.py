@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer
 
 from neurons.engine.base import EngineError, ModelCard
@@ -88,8 +89,7 @@ class SentenceEmbedder:
 
     def count(self, text: str) -> int:
         """Tokens that `text` is billed for, special ones included."""
-        ids = self._tokenizer(text, truncation=True, max_length=self._longest)["input_ids"]
-        return len(ids)
+        return len(self._tokens([text])[0])
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """One unit-length row a text."""
@@ -97,16 +97,19 @@ class SentenceEmbedder:
         result: Floats = torch.cat(parts).double().cpu().numpy()
         return result
 
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        # Always with the same settings: a transformers tokenizer keeps the last ones in itself,
+        # so two threads that wanted different ones would give each other wrong shapes.
+        made = self._tokenizer(list(texts), truncation=True, max_length=self._longest)
+        ids: list[list[int]] = made["input_ids"]
+        return ids
+
     def _batch(self, texts: Sequence[str]) -> torch.Tensor:
+        rows = [torch.tensor(ids) for ids in self._tokens(texts)]
         with torch.inference_mode():
-            inputs = self._tokenizer(
-                list(texts),
-                padding=True,
-                truncation=True,
-                max_length=self._longest,
-                return_tensors="pt",
-            ).to(self._device)
-            states = self._net(**inputs).last_hidden_state
-            mask = inputs["attention_mask"][:, :, None]
-            mean = (states * mask).sum(1) / mask.sum(1)
+            ids = pad_sequence(rows, batch_first=True).to(self._device)
+            lengths = torch.tensor([len(row) for row in rows], device=self._device)
+            mask = torch.arange(ids.shape[1], device=self._device) < lengths[:, None]
+            states = self._net(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            mean = (states * mask[:, :, None]).sum(1) / lengths[:, None]
             return torch.nn.functional.normalize(mean, dim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +17,7 @@ from ganglion.wire.receipts import Finish, Receipt
 from ganglion.wire.vectors import EmbedRequest, vector_bytes
 from neurons.engine.base import Embedder
 from neurons.identity import Identity
+from subnets.proofs.ieee import Floats
 
 NO_SEED = bytes(32)
 
@@ -34,7 +36,7 @@ class EmbedService:
         if request.model not in (self.card.name, "default"):
             raise BadMessage(f"this miner serves {self.card.name}, not {request.model[:80]}")
         loop = asyncio.get_running_loop()
-        vectors = await loop.run_in_executor(self._thread, self.embedder.embed, request.texts)
+        vectors, counted = await loop.run_in_executor(self._thread, self._work, request.texts)
         parts = vector_bytes(vectors.astype(np.float32))
         receipt = Receipt(
             version=receipts.VERSION,
@@ -46,7 +48,7 @@ class EmbedService:
             weights=self.card.weights_hash,
             exact=self.card.exact,
             seed=NO_SEED,
-            prompt_tokens=sum(self.embedder.count(text) for text in request.texts),
+            prompt_tokens=counted,
             first=0,
             tokens=(),
             finish=Finish.VECTORS,
@@ -54,3 +56,6 @@ class EmbedService:
         )
         self.answers += 1
         return protocol.answer_json(parts, receipts.sign(receipt, self.identity.hotkey))
+
+    def _work(self, texts: Sequence[str]) -> tuple[Floats, int]:
+        return self.embedder.embed(texts), sum(self.embedder.count(text) for text in texts)

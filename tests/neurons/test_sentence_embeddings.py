@@ -3,9 +3,11 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -25,6 +27,31 @@ def test_meaning_is_close_and_length_is_one() -> None:
     assert a @ a == pytest.approx(1.0, abs=1e-6)
     assert a @ b > 0.5 > 0.2 > a @ c
     assert embedder.count("A cat sits on the mat.") == 9
+
+
+@needs_wheel
+def test_texts_may_be_counted_while_others_are_embedded() -> None:
+    """Settings of a shared tokenizer, changed for the one, once reached the other half-way."""
+    embedder = load_embedder("hf", sentence.MINILM)
+    texts = ["short", "a text of quite another length than the first one has"]
+    alone = embedder.embed(texts)
+    with ThreadPoolExecutor(1) as thread:
+        for _ in range(5):
+            under_way = [thread.submit(embedder.embed, texts) for _ in range(10)]
+            while not all(one.done() for one in under_way):
+                assert embedder.count(texts[0]) == 3
+            for one in under_way:
+                assert np.allclose(one.result(), alone, atol=1e-6)
+
+
+@needs_wheel
+def test_a_batch_gives_what_each_text_gives_alone() -> None:
+    embedder = load_embedder("hf", sentence.MINILM)
+    texts = ["one", "", "three words here", "word " * 1000]
+    together = embedder.embed(texts)
+    for row, text in zip(together, texts, strict=True):
+        assert np.allclose(row, embedder.embed([text])[0], atol=1e-5)
+    assert embedder.count(texts[-1]) == 256
 
 
 @needs_wheel
