@@ -12,6 +12,7 @@ from typing import Any
 from ganglion.client import Client
 from ganglion.subnet_views import Metagraph
 from localnet.plan import Plan, Subnet
+from subnets.verdict import Reason
 
 Changed = Callable[["Observer"], None]
 
@@ -26,6 +27,29 @@ class Watch:
     epochs: int = 0
     emission: Counter[str] = field(default_factory=Counter)
     weights_set: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass
+class Seen:
+    """Checks of one miner, those found right, and what was wrong with the latest others.
+
+    `reasons` counts codes among the checks that validators remember, `complaint` is the last one's
+    sentence.
+    """
+
+    answers: int = 0
+    verified: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    complaint: str = ""
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Enter one validator's record."""
+        self.answers += record["checks"]
+        self.verified += record["verified"]
+        for check in record["recent"]:
+            if check["reason"] != Reason.OK:
+                self.reasons[check["reason"]] += 1
+                self.complaint = f"{check['reason']}: {check['detail']}"
 
 
 class Observer:
@@ -75,14 +99,12 @@ class Observer:
         for neuron in watch.graph.neurons:
             watch.emission[neuron.hotkey] += neuron.emission
 
-    def records(self, netuid: int) -> dict[str, dict[str, int]]:
-        """Checks and verified answers per miner's hotkey, summed over the validators' books."""
-        total: dict[str, dict[str, int]] = {}
+    def records(self, netuid: int) -> dict[str, Seen]:
+        """What the validators' books say of each miner's hotkey, summed."""
+        total: dict[str, Seen] = {}
         for path in self.books.glob(f"*-{netuid}.json"):
             for hotkey, record in json.loads(path.read_text())["records"].items():
-                mine = total.setdefault(hotkey, {"answers": 0, "verified": 0})
-                mine["answers"] += record["checks"]
-                mine["verified"] += record["verified"]
+                total.setdefault(hotkey, Seen()).add(record)
         return total
 
     def report(self) -> dict[str, Any]:
@@ -99,13 +121,16 @@ class Observer:
         miners, validators = [], []
         for member in self.plan.of(watch.subnet.task, "miner"):
             neuron = known.get(member.hotkey.address)
-            seen = records.get(member.hotkey.address, {"answers": 0, "verified": 0})
+            seen = records.get(member.hotkey.address, Seen())
             miners.append(
                 {
                     "uid": neuron.uid if neuron else None,
                     "hotkey": member.hotkey.address,
                     "kind": member.kind,
-                    **seen,
+                    "answers": seen.answers,
+                    "verified": seen.verified,
+                    "reasons": dict(seen.reasons),
+                    "complaint": seen.complaint,
                     "incentive": neuron.incentive if neuron else 0,
                     "emission_rao": watch.emission[member.hotkey.address],
                 }

@@ -27,6 +27,11 @@ def render(observer: Observer, url: str, tempo: int, *, over: bool = False) -> G
     for subnet, watch in zip(report["subnets"], observer.watches, strict=True):
         since = max(report["blocks"] - watch.last_step, 0)
         parts.append(_table(subnet, since, tempo))
+        parts.extend(
+            Text(f"uid {m['uid']} {m['complaint']}", style="dim red")
+            for m in subnet["miners"]
+            if m["complaint"]
+        )
     if not over:
         parts.append(Text("Ctrl-C stops the network", style="dim"))
     return Group(*parts)

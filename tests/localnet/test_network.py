@@ -47,9 +47,11 @@ def test_every_miner_was_asked_and_the_honest_ones_verified(report: dict[str, An
         for miner in subnet["miners"]:
             assert miner["answers"] > 0
             if miner["kind"] == "honest":
+                assert (miner["reasons"], miner["complaint"]) == ({}, "")
                 assert miner["verified"] == miner["answers"]
             else:
                 assert miner["verified"] < miner["answers"]
+                assert miner["complaint"].startswith("wrong-")
 
 
 def test_the_bad_miner_earns_less_than_a_tenth_of_any_honest_one(report: dict[str, Any]) -> None:

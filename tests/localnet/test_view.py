@@ -20,6 +20,7 @@ def test_nothing_is_cut_at_80_columns():
             "verified": 999,
             "incentive": 65_535,
             "emission_rao": 12_345_678_000_000,
+            "complaint": "wrong-sampling: 60 of 64 tokens are not those the seed demands",
         }
         for uid, kind in enumerate(["honest", *KINDS], 100)
     ]
@@ -31,6 +32,7 @@ def test_nothing_is_cut_at_80_columns():
     Console(file=out, width=80).print(render(observer, "ws://127.0.0.1:9944", 20))
     shown = out.getvalue()
     assert "…" not in shown
+    assert "uid 100 wrong-sampling: 60 of 64 tokens are not those the seed demands" in shown
     for word in (*COLUMNS, *KINDS, "12345.68", "Ctrl-C"):
         assert word in shown
     out = io.StringIO()
