@@ -38,15 +38,20 @@ def done(response):
     return response
 
 
+def events(response, name):
+    """The fields of the events of this name that a transaction raised."""
+    found = [e for e in response.extrinsic_receipt.triggered_events if e["event_id"] == name]
+    return [event["attributes"] for event in found]
+
+
 class Context:
     node = None
     netuid = None
 
     def sudo(self, function, **params):
         response = done(sudo_call_extrinsic(self.node, ALICE, function, params))
-        for event in response.extrinsic_receipt.triggered_events:
-            if event["event_id"] == "Sudid":
-                assert "Err" not in event["attributes"]["sudo_result"], event
+        for fields in events(response, "Sudid"):
+            assert "Err" not in fields["sudo_result"], fields
 
     def uid(self, who):
         return self.node.get_uid_for_hotkey_on_subnet(who.hotkey.ss58_address, self.netuid)
@@ -140,8 +145,11 @@ def stake(ctx):
     after = ctx.stake()
     assert after > before
     amount = bt.Balance.from_tao(1).set_unit(ctx.netuid)
-    done(ctx.node.unstake(OWNER, ctx.netuid, hotkey, amount))
-    assert ctx.stake() < after
+    response = done(ctx.node.unstake(OWNER, ctx.netuid, hotkey, amount))
+    # Not the stake itself: the subnet's epochs pay its owner more than this every ten blocks.
+    ((_, _, tao_paid, alpha, netuid, fee),) = events(response, "StakeRemoved")
+    assert tao_paid > 0
+    assert (netuid, alpha + fee) == (ctx.netuid, amount.rao)
     return f"{after - before}"
 
 
