@@ -244,15 +244,15 @@ class Engine:
     def seal_pending(self, *, budget_s: float, lag: int | None) -> bool:
         """Like `seal` at once, if anything is ready; whether to go on at once.
 
-        That is when the block took some of it, or an encrypted extrinsic is still ready: it waits
-        for its key's block and is gone from the pool within eight.
+        That is when the block took some of it and left some, or an encrypted extrinsic is still
+        ready: it waits for its key's block and is gone from the pool within eight.
         """
         before = len(self.pool.ready)
         if before == 0:
             return False
         self.seal(wait=False, budget_s=budget_s, lag=lag)
         ready = self.pool.ready
-        return len(ready) < before or any(carried(tx.raw) for tx in ready.by_hash.values())
+        return 0 < len(ready) < before or any(carried(tx.raw) for tx in ready.by_hash.values())
 
     def import_block(
         self,

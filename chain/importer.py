@@ -95,11 +95,14 @@ def verify_header(
     parent: Header,
     authorities: Sequence[bytes],
     slot_now: int | None = None,
+    *,
+    sealed_here: bool = False,
 ) -> Seen:
     """Number, slot, author and seal of a header on its parent.
 
-    `authorities` are those of the parent's state. Raises InvalidBlock, or TooEarly when
-    `slot_now` is given and the slot is yet to come.
+    `authorities` are those of the parent's state. A seal that this node has just made is not
+    verified again. Raises InvalidBlock, or TooEarly when `slot_now` is given and the slot is yet
+    to come.
     """
     if header.number != parent.number + 1:
         raise invalid(header, f"block {parent.number + 1} must follow its parent")
@@ -112,7 +115,7 @@ def verify_header(
         raise invalid(header, str(error)) from error
     if slot_now is not None and is_too_early(slot, slot_now):
         raise TooEarly(header, slot)
-    if not verify(author, unsealed.hash, signature):
+    if not sealed_here and not verify(author, unsealed.hash, signature):
         raise invalid(header, f"its seal is not by 0x{author.hex()}, whose slot {slot} is")
     return Seen(slot, author)
 
@@ -164,7 +167,7 @@ class Importer:
         header = block.header
         parent = self._parent_of(header)
         authorities = State(self._store.state_at(parent.hash))[aura.Authorities]
-        seen = verify_header(header, parent, authorities)
+        seen = verify_header(header, parent, authorities, sealed_here=True)
         return self._store_block(block, prepared, seen, None, None, None, final)
 
     def _parent_of(self, header: Header) -> Header:

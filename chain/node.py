@@ -91,6 +91,7 @@ class FullNode:
         self.network: Callable[[], NetworkView] = NetworkView
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="worker")
         self._instant: Instant | None = None
+        self._stopping = False
         self._sealing: asyncio.Task[None] | None = None
         self.context = Node(
             store=store,
@@ -232,9 +233,17 @@ class FullNode:
             listener(change)
         for work in change.after:
             work()
+        if change.imported:
+            # Behind the notifications, so that neither they nor the next block wait for it.
+            self._loop.call_soon(self._prepare_key)
+
+    def _prepare_key(self) -> None:
+        if self.engine.shield is not None and not self._stopping:
+            self._worker.submit(self.engine.shield.prepare)
 
     async def stop(self) -> None:
         """Stop making blocks, close connections, finish the step under way, close the store."""
+        self._stopping = True
         await self._stop_sealing()
         await self.server.stop()
         for task in list(self._tasks):
