@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import os
 import signal
 import sys
@@ -32,7 +33,7 @@ def common_options(program: str, about: str) -> argparse.ArgumentParser:
     """A parser with the options that miners, validators and gateways share."""
     parser = argparse.ArgumentParser(program, description=about)
     parser.add_argument("--network", default=DEFAULT_URL, help="URL of a node's RPC port")
-    parser.add_argument("--netuid", type=int, required=True, help="the subnet to work in")
+    parser.add_argument("--netuid", type=netuid, required=True, help="the subnet to work in")
     parser.add_argument("--wallet", default="default", metavar="NAME[/HOTKEY]")
     parser.add_argument("--wallet-path", type=Path, help="folder of wallets")
     parser.add_argument("--uri", help="a secret URI such as //Bob for both keys; for play money")
@@ -60,15 +61,61 @@ def ip(text: str) -> str:
         ) from None
 
 
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} does not do: give a whole number from {low} to {high}"
+            )
+        return int(text)
+
+    return parse
+
+
+netuid = whole(0, 65535)
+
+
+def price(text: str) -> int:
+    """Rao per million tokens."""
+    if not text.isdecimal() or int(text) >= 1 << 63:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no price: give whole rao per million tokens, 0 or more"
+        )
+    return int(text)
+
+
 def share(text: str) -> float:
     """A part of a whole, from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share: give a number from 0 to 1")
     return value
+
+
+def seconds(text: str) -> float:
+    """A time that is not over at once."""
+    value = _number(text)
+    if not 0.001 <= value <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds, 0.001 or more")
+    return value
+
+
+def power(text: str) -> float:
+    """How strongly something counts; 0: not at all."""
+    value = _number(text)
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no power: give a number from 0 to 1000")
+    return value
+
+
+def _number(text: str) -> float:
+    """NaN for what is none, which lies in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def hotkey_of(options: argparse.Namespace) -> Keypair:

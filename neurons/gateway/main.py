@@ -1,169 +1,23 @@
-"""`neuron-gateway`: serve app builders; `neuron-gateway keys ...`: who may, and for how much."""
+"""The console script `neuron-gateway`. What it runs needs the extra `gateway`."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import logging
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
 
-from ganglion.balance import Balance
-from ganglion.client import Client
-from ganglion.wire.call import Caller, Patience
 from neurons import program
-from neurons.chainlink import ChainLink
-from neurons.engine.load import load
-from neurons.engine.worker import Worker
-from neurons.gateway.app import GatewayApp
-from neurons.gateway.directory import Directory
-from neurons.gateway.embeddings import EmbedGateway
-from neurons.gateway.router import Policy, Router
-from neurons.gateway.service import Prices, TextGateway
-from neurons.gateway.store import Store
-from neurons.http import Server, settle_memory
-from neurons.identity import Identity
-from neurons.validator.examiner import TextExaminer
-
-log = logging.getLogger("gateway")
-
-READY = "neuron-gateway is ready"
-ROUTES = {
-    "price": "how much a lower price counts in choosing a miner; 0: not at all",
-    "latency": "how much a quicker first token counts",
-    "load": "how much fewer open requests count",
-    "quality": "how much a higher incentive on the chain counts",
-    "affinity": "times that a miner with the prompt's beginning in its cache is preferred",
-}
-DEFAULT_DATABASE = "sqlite:///ganglion-gateway.db"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of a gateway."""
-    made = program.common_options("neuron-gateway", "One OpenAI-compatible endpoint.")
-    made.add_argument("--embedding-netuid", type=int, help="a second subnet, for embeddings")
-    made.add_argument(
-        "--database",
-        default=DEFAULT_DATABASE,
-        metavar="URL",
-        help="keys, budgets and receipts, shared by gateways behind one name: sqlite:///FILE or "
-        "postgresql://... (default: %(default)s)",
-    )
-    made.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    made.add_argument("--port", type=int, default=8080, help="the port to listen on")
-    made.add_argument("--price-in", type=int, default=0, help="rao per million prompt tokens")
-    made.add_argument("--price-out", type=int, default=0, help="rao per million new tokens")
-    made.add_argument("--sample", type=float, default=0.05, help="share kept for a validator")
-    made.add_argument("--verify", action="store_true", help="load --model to verify answers with")
-    made.add_argument("--no-keys", action="store_true", help="serve anybody, without API keys")
-    for name, what in ROUTES.items():
-        default = getattr(Policy(), name)
-        made.add_argument(
-            f"--route-{name}",
-            type=float,
-            default=default,
-            metavar="POWER",
-            help=f"{what} (default: %(default)s)",
-        )
-    return made
-
-
-def policy_of(options: argparse.Namespace) -> Policy:
-    """The routing policy of the options."""
-    return Policy(**{name: getattr(options, f"route_{name}") for name in ROUTES})
-
-
-async def _verifier(
-    options: argparse.Namespace, caller: Caller, identity: Identity, stack: AsyncExitStack
-) -> TextExaminer | None:
-    if not options.verify:
-        return None
-    loaded = load(options.engine, options.model)
-    worker = Worker(loaded.model, pages=1)
-    worker.start()
-    stack.callback(worker.stop)
-    return TextExaminer(caller, identity, loaded, worker)
-
-
-async def serve(options: argparse.Namespace) -> None:
-    """Serve until cancelled."""
-    hotkey = program.hotkey_of(options)
-    async with AsyncExitStack() as stack:
-        store = Store(options.database)
-        stack.callback(store.close)
-        store.release_stale()
-        client = await stack.enter_async_context(Client(options.network))
-        caller = await stack.enter_async_context(Caller(hotkey, Patience()))
-        prices = Prices(options.price_in, options.price_out)
-
-        async def directory(netuid: int, service: str) -> tuple[Identity, Directory]:
-            chain = ChainLink(client, netuid, hotkey)
-            made = Directory(chain, caller, Router(policy_of(options)), service)
-            await made.refresh()
-            fresh = asyncio.create_task(made.keep_fresh())
-            stack.callback(fresh.cancel)
-            return Identity(hotkey, chain.genesis, netuid), made
-
-        identity, found = await directory(options.netuid, "text")
-        examiner = await _verifier(options, caller, identity, stack)
-        text = TextGateway(caller, identity, found, store, prices, options.sample, examiner)
-        embed = None
-        if options.embedding_netuid is not None:
-            identity, found = await directory(options.embedding_netuid, "embedding")
-            embed = EmbedGateway(caller, identity, found, store, prices)
-        open_key = store.add_key("anybody") if options.no_keys else None
-        server = Server(GatewayApp(store, text, embed, open_key).app, options.host, options.port)
-        await server.start()
-        stack.push_async_callback(server.stop)
-        settle_memory()
-        log.info("%s http://%s:%d/v1", READY, options.host, server.port)
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-
-
-def keys_parser() -> argparse.ArgumentParser:
-    """`neuron-gateway keys add|list|disable`."""
-    made = argparse.ArgumentParser("neuron-gateway keys")
-    made.add_argument("action", choices=("add", "list", "disable"))
-    made.add_argument("name", nargs="?", default="", help="add: a name; disable: the key's id")
-    made.add_argument("--budget", metavar="TAO", help="the most this key may ever spend")
-    made.add_argument("--models", help="comma-separated; default: all")
-    made.add_argument("--database", default=DEFAULT_DATABASE, metavar="URL")
-    return made
-
-
-def keys(argv: Sequence[str]) -> int:
-    """Manage API keys; the exit code."""
-    options = keys_parser().parse_args(argv)
-    store = Store(options.database)
-    if options.action == "add":
-        budget = None if options.budget is None else Balance.tao(options.budget).as_rao()
-        models = options.models.split(",") if options.models else None
-        print(store.add_key(options.name or "unnamed", budget, models))  # noqa: T201
-    elif options.action == "disable":
-        if not store.disable_key(options.name):
-            print(f"error: there is no key {options.name!r}", file=sys.stderr)  # noqa: T201
-            return 1
-    else:
-        for row in store.list_keys():
-            left = "unlimited" if row["budget"] is None else str(Balance(row["budget"]))
-            state = "off" if row["disabled"] else "on"
-            spent = Balance(row["spent"])
-            print(f"{row['id']} {state:3} {row['name']:20} budget {left} spent {spent}")  # noqa: T201
-    return 0
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the command line; the exit code."""
-    if argv and argv[0] == "keys":
-        return program.tell_errors(lambda: keys(argv[1:]))
-    options = parser().parse_args(argv)
-    program.set_up(options)
-    return program.run_program(serve(options))
+from neurons.engine.base import EngineError
 
 
 def run() -> None:
     """The console script."""
     program.limit_threads()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(program.tell_errors(_commands))
+
+
+def _commands() -> int:
+    """Run the command line; EngineError says which package is missing."""
+    try:
+        from neurons.gateway.commands import main
+    except ModuleNotFoundError as e:
+        raise EngineError(f"a gateway needs {e.name}: pip install 'ganglion[gateway]'") from e
+    return main(sys.argv[1:])

@@ -83,15 +83,6 @@ def http_url(text: str) -> str:
     return text
 
 
-def price(text: str) -> int:
-    """A --price: rao per million tokens."""
-    if not text.isdecimal() or int(text) >= 1 << 63:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no price: give whole rao per million tokens, 0 or more"
-        )
-    return int(text)
-
-
 def contradiction(options: argparse.Namespace) -> str | None:
     """What is wrong with the options together."""
     if options.backend and options.task == "embedding":
@@ -113,9 +104,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="IP",
         help="the address to publish; default: --host, where 0.0.0.0 means this machine",
     )
-    made.add_argument("--pages", type=int, default=1024, help="cache pages of 16 tokens")
-    made.add_argument("--width", type=int, default=32, help="answers that run at once")
-    made.add_argument("--price", type=price, default=1, help="asked rao per million tokens")
+    made.add_argument(
+        "--pages", type=program.whole(1, 1 << 24), default=1024, help="cache pages of 16 tokens"
+    )
+    made.add_argument(
+        "--width", type=program.whole(1, 65536), default=32, help="answers that run at once"
+    )
+    made.add_argument("--price", type=program.price, default=1, help="asked rao per million tokens")
     made.add_argument(
         "--draft",
         choices=("off", "lookup"),

@@ -42,15 +42,28 @@ READY = "neuron-validator is ready"
 def parser() -> argparse.ArgumentParser:
     """The command line of a validator."""
     made = program.common_options("neuron-validator", "Check miners and set weights.")
-    made.add_argument("--interval", type=float, default=30.0, help="seconds between rounds")
-    made.add_argument("--tokens", type=int, default=64, help="the longest probe answer")
-    made.add_argument("--timeout", type=float, default=30.0, help="seconds a miner may take")
-    made.add_argument("--sample", type=int, default=256, help="most miners checked in one round")
+    made.add_argument(
+        "--interval", type=program.seconds, default=30.0, help="seconds between rounds"
+    )
+    made.add_argument(
+        "--tokens", type=program.whole(1, 1 << 20), default=64, help="the longest probe answer"
+    )
+    made.add_argument(
+        "--timeout", type=program.seconds, default=30.0, help="seconds a miner may take"
+    )
+    made.add_argument(
+        "--sample",
+        type=program.whole(1, 65536),
+        default=256,
+        help="most miners checked in one round",
+    )
     made.add_argument("--state", type=Path, help="file that keeps the scores over restarts")
     made.add_argument(
         "--speed", type=program.share, default=0.25, help="share of the reward for speed"
     )
-    made.add_argument("--exponent", type=int, default=2, help="weights grow with this power")
+    made.add_argument(
+        "--exponent", type=program.whole(0, 64), default=2, help="weights grow with this power"
+    )
     made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
     made.add_argument("--status-host", default="0.0.0.0")
     made.add_argument(

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from neurons import program
 from neurons.engine.base import EngineError
+from neurons.gateway.commands import parser as gateway_parser
 from neurons.http import Server
 from neurons.miner.main import main as mine
 from neurons.miner.main import parser as miner_parser
@@ -95,3 +96,43 @@ def test_neurons_multiply_on_one_thread_unless_asked(asked, got):
         [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == (got if (os.cpu_count() or 1) > 1 else "1")
+
+
+@pytest.mark.parametrize(
+    ("parser", "options", "words"),
+    [
+        (miner_parser, ["--netuid=-1"], "from 0 to 65535"),
+        (miner_parser, ["--netuid=70000"], "from 0 to 65535"),
+        (miner_parser, ["--pages=0"], "whole number from 1"),
+        (miner_parser, ["--width=0"], "whole number from 1"),
+        (miner_parser, ["--price=-1"], "is no price"),
+        (validator_parser, ["--tokens=0"], "whole number from 1"),
+        (validator_parser, ["--sample=-2"], "whole number from 1"),
+        (validator_parser, ["--exponent=-1"], "from 0 to 64"),
+        (validator_parser, ["--interval=0"], "is no time"),
+        (validator_parser, ["--timeout=nan"], "is no time"),
+        (gateway_parser, ["--port=99999"], "is no port"),
+        (gateway_parser, ["--price-in=-4"], "is no price"),
+        (gateway_parser, ["--sample=3"], "from 0 to 1"),
+        (gateway_parser, ["--route-price=nan"], "is no power"),
+        (gateway_parser, ["--embedding-netuid=x"], "from 0 to 65535"),
+    ],
+)
+def test_numbers_that_make_no_sense(parser, options, words, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--netuid", "2", *options])
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_gateway_without_its_packages_names_the_missing_one(tmp_path):
+    hidden = "import sys; sys.modules['sqlalchemy'] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    done = subprocess.run(
+        [sys.executable, "-m", "neurons.gateway", "--help"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: a gateway needs sqlalchemy: pip install 'ganglion[gateway]'\n"
