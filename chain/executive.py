@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from chain.extensions import BlockUse, implicit_bytes
@@ -185,10 +186,10 @@ class Executive:
     def _note_applied(self, s: State, ctx: Context, result: DispatchResult) -> None:
         kind = ctx.info.dispatch_class
         weight = result.weight + BASE_EXTRINSIC_WEIGHT
-        info = DispatchEventInfo(Weight(weight, 0), kind, result.pays)
         if result.error is None:
-            s.emit(system.ExtrinsicSuccess(info))
+            s.emit(_success(weight, kind, result.pays))
         else:
+            info = DispatchEventInfo(Weight(weight, 0), kind, result.pays)
             s.emit(system.ExtrinsicFailed(result.error.value(), info))
         block: BlockContext = s.block
         block.weight[kind] += weight
@@ -199,12 +200,14 @@ class Executive:
     def _encode_events(self, s: State, phase: bytes) -> None:
         """Encode what was emitted since the last call, under one phase."""
         block: BlockContext = s.block
-        out = block.events
-        assert out is not None
+        parts: list[bytes] = []
         for event in s.events[block.encoded_events :]:
             made: Any = type(event)
             head, encode_fields = event_encoder(made)
-            out += phase + head + encode_fields(event) + b"\0"
+            parts += phase, head, encode_fields(event), b"\0"
+        out = block.events
+        assert out is not None
+        out += b"".join(parts)
         block.encoded_events = len(s.events)
 
     def finalize_block(self, s: State) -> list[DigestItem]:
@@ -344,6 +347,12 @@ def _info(call: RuntimeCall) -> DispatchInfo:
     """Weight, class and fee rule of a call."""
     info: DispatchInfo = CALLS.entry(call).info(call.args)
     return info
+
+
+@lru_cache(maxsize=256)
+def _success(weight: int, kind: DispatchClass, pays: Pays) -> system.ExtrinsicSuccess:
+    """The event of an extrinsic that succeeded: most calls of a kind have the same."""
+    return system.ExtrinsicSuccess(DispatchEventInfo(Weight(weight, 0), kind, pays))
 
 
 def _overriding(runtime: Runtime, name: str) -> list[Any]:

@@ -229,12 +229,15 @@ def _integer(bits: int, signed: bool) -> Codec[int]:
     width, name = bits // 8, f"{'i' if signed else 'u'}{bits}"
     # Generated so that neither width nor sign is looked up per value.
     namespace: dict[str, Any] = {"E": DecodeError}
+    sign = (
+        ", signed=True" if signed else ""
+    )  # a keyword that is not needed costs as much as the rest
     exec(
-        f"def encode(v): return v.to_bytes({width}, 'little', signed={signed})\n"
+        f"def encode(v): return v.to_bytes({width}, 'little'{sign})\n"
         f"def read(b, i):\n"
         f"    j = i + {width}\n"
         f"    if j > len(b): raise E('{name}: the data ends inside it')\n"
-        f"    return int.from_bytes(b[i:j], 'little', signed={signed}), j\n",
+        f"    return int.from_bytes(b[i:j], 'little'{sign}), j\n",
         namespace,
     )
     return Codec(name, namespace["encode"], namespace["read"], width)

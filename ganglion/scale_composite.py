@@ -178,9 +178,12 @@ def _compile_fields(cls: type, parts: Parts) -> tuple[Any, Any]:
 
 
 def _encoding(place: int, name: str, part: Codec[Any]) -> str:
-    """The expression that encodes one field; integers go without a call of their own."""
+    """The expression that encodes one field; integers and accounts need no call of their own."""
     if part.name in _INTEGERS:
-        return f"v.{name}.to_bytes({part.size}, 'little', signed={part.name[0] == 'i'})"
+        sign = ", signed=True" if part.name[0] == "i" else ""
+        return f"v.{name}.to_bytes({part.size}, 'little'{sign})"
+    if part.name == "[u8; 32]":
+        return f"(v.{name} if len(v.{name}) == 32 else e{place}(v.{name}))"
     return f"e{place}(v.{name})"
 
 

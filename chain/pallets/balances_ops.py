@@ -72,10 +72,10 @@ def reducible_balance(s: State, who: AccountId, keep: Keep, polite: bool = True)
     """The most that can be withdrawn; `polite` respects freezes."""
     info = s[Account, who]
     data = info.data
-    untouchable = max(data.frozen - data.reserved, 0) if polite else 0
-    if keep is Keep.PRESERVE or _is_only_provider(info):
-        untouchable = max(untouchable, ED)
-    return Rao(max(data.free - untouchable, 0))
+    untouchable = data.frozen - data.reserved if polite and data.frozen else 0
+    if untouchable < ED and (keep is Keep.PRESERVE or _is_only_provider(info)):
+        untouchable = ED
+    return Rao(max(data.free - max(untouchable, 0), 0))
 
 
 def _is_only_provider(info: AccountInfo) -> bool:
@@ -116,11 +116,13 @@ def write_balances(s: State, who: AccountId, data: AccountData) -> None:
 
 def _increase(s: State, who: AccountId, amount: int) -> None:
     """Add to the free balance (a negative amount takes away)."""
-    info = s[Account, who]
+    ref = Account, who
+    info = s[ref]
     old = info.data
-    data = AccountData(Rao(old.free + amount), old.reserved, old.frozen, old.flags)
-    if old.free >= ED and data.free >= ED:  # nothing but the number changes
-        s[Account, who] = info.with_data(data)
+    free = Rao(old.free + amount)
+    data = AccountData(free, old.reserved, old.frozen, old.flags)
+    if old.free >= ED and free >= ED:  # nothing but the number changes
+        s[ref] = AccountInfo(info.nonce, info.consumers, info.providers, info.sufficients, data)
     else:
         write_balances(s, who, data)
 
@@ -133,7 +135,7 @@ def ensure_can_withdraw(s: State, who: AccountId, amount: int, keep: Keep) -> No
     left = info.data.free - amount
     if left < 0:
         raise TokenError(TokenErrorKind.FundsUnavailable)
-    if left < max(info.data.frozen - info.data.reserved, 0):
+    if info.data.frozen and left < info.data.frozen - info.data.reserved:
         raise TokenError(TokenErrorKind.Frozen)
     if left < ED:
         if _is_only_provider(info):

@@ -48,7 +48,7 @@ def pays_of(*calls: RuntimeCall) -> Pays:
 
 def name_of(call: RuntimeCall) -> tuple[str, str]:
     """Pallet and call name."""
-    path: tuple[str, str] = CALLS.entry(call).path
+    path: tuple[str, str] = CALLS.calls[call.pallet, call.index].path
     return path
 
 

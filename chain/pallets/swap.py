@@ -227,7 +227,8 @@ def do_swap(
     done = _trade(s, netuid, side, amount, limit, drop_fees)
     reserve = s[SubnetAlphaIn, netuid] if side is Side.BUY else s[SubnetTAO, netuid]
     ensure(done.paid_out <= reserve, Error.InsufficientLiquidity)
-    init_swap(s, netuid)
+    if not s[PalSwapInitialized, netuid]:
+        init_swap(s, netuid)
     return done
 
 

@@ -95,6 +95,7 @@ class _State(dict[Any, Any]):
         "moved",
         "parent",
         "raw",
+        "void",
     )
 
     def __init__(self, backend: Backend, parent: _State | None = None) -> None:
@@ -109,16 +110,17 @@ class _State(dict[Any, Any]):
         self.logs: list[Any] = []
         self.block: Any = None
         self.moved: dict[Item, set[Any]] = {}
+        self.void: set[Item] = set()  # items known to have no entry below
         self.index: dict[Item, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
 
     def __missing__(self, ref: Any) -> Any:
         parent = self.parent
+        item = ref[0] if type(ref) is tuple else ref
         if parent is not None:
             value = parent[ref]
-            if ref in parent.absent:
+            if value is item.default and ref in parent.absent:  # what is absent reads as this
                 self.absent.add(ref)
         else:
-            item = ref[0] if type(ref) is tuple else ref
             raw = self.backend.get(item.key_of(ref))
             if raw is None:
                 value = item.default
@@ -246,8 +248,15 @@ class _State(dict[Any, Any]):
         """Whether no entry of an item is there, nor was touched in this state."""
         if item in self.moved:
             return False
+        if item in self.void:
+            return True
         parent = self.parent
-        return not self._indexed(item, ()) if parent is None else parent.is_empty(item)
+        if parent is None:
+            return not self._indexed(item, ())
+        is_void = parent.is_empty(item)
+        if is_void:  # it stays so: the parent does not change below its child
+            self.void.add(item)
+        return is_void
 
     def _merged(self, item: Item, base: tuple[Any, ...], touched: list[Any]) -> tuple[Any, ...]:
         """Sorted references without those touched that are gone, with those that are new."""
@@ -263,7 +272,9 @@ class _State(dict[Any, Any]):
         return tuple(merged)
 
     def _indexed(self, item: Item, first: tuple[Any, ...]) -> tuple[Any, ...]:
-        indexed = self.index.setdefault(item, {})
+        indexed = self.index.get(item)
+        if indexed is None:
+            indexed = self.index[item] = {}
         cached = indexed.get(first)
         if cached is None:
             if len(indexed) >= _INDEX_LIMIT:

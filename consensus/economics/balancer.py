@@ -38,12 +38,17 @@ class Pool(NamedTuple):
 
     def price(self) -> Fx64:
         """TAO for one alpha at the margin; 0 when the pool holds no alpha."""
-        if self.alpha == 0:
-            return 0
-        # two truncated quotients and a truncated product: one fraction gives other last bits
-        weights = ratio64(self.base_weight, self.quote_weight)
-        reserves = ratio64(self.tao, self.alpha)
-        return min(weights * reserves >> 64, U128_MAX)
+        return spot_price(self.tao, self.alpha, self.quote_weight)
+
+
+def spot_price(tao: int, alpha: int, quote_weight: int) -> Fx64:
+    """TAO for one alpha at the margin of these reserves; 0 without alpha."""
+    if alpha == 0 or quote_weight == 0:
+        return 0
+    # two truncated quotients and a truncated product: one fraction gives other last bits
+    weights = ((ACCURACY - quote_weight) << 64) // quote_weight
+    price = weights * ((tao << 64) // alpha) >> 64
+    return price if price < U128_MAX else U128_MAX
 
 
 def ratio_to_weight(part: int, whole: int) -> int:

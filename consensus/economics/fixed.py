@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ganglion.fixed import U64F64, U96F32, U128_MAX, clamp_u64
+from ganglion.fixed import U64_MAX, U64F64, U96F32, U128_MAX, clamp_u64
 
 Fx32: TypeAlias = int
 """Raw bits with 32 fractional bits: U96F32, or I96F32 where a value may be negative."""
@@ -38,4 +38,5 @@ def ratio64(part: int, whole: int) -> Fx64:
 
 def scaled64(amount: int, factor: Fx64) -> int:
     """A u64 `amount` times a 64-bit fraction, as a u64 rounded down."""
-    return clamp_u64(amount * factor >> 64)
+    scaled = amount * factor >> 64
+    return scaled if 0 <= scaled <= U64_MAX else clamp_u64(scaled)

@@ -92,6 +92,8 @@ def _shift(distance: int) -> int:
 def _aligned(a: SafeFloat, b: SafeFloat) -> tuple[int, int, int]:
     """Both mantissas cut to the larger exponent, and that exponent."""
     gap = a.exponent - b.exponent
+    if gap == 0:
+        return a.mantissa, b.mantissa, a.exponent
     if gap < 0:
         return a.mantissa // _shift(-gap), b.mantissa, b.exponent
     return a.mantissa, b.mantissa // _shift(gap), a.exponent
@@ -99,9 +101,9 @@ def _aligned(a: SafeFloat, b: SafeFloat) -> tuple[int, int, int]:
 
 def add(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:
     """a + b; digits of the smaller number below the larger one's last are lost."""
-    if not a:
+    if not a.mantissa:
         return b
-    if not b:
+    if not b.mantissa:
         return a
     left, right, exponent = _aligned(a, b)
     return normalised(left + right, exponent)
@@ -109,9 +111,9 @@ def add(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:
 
 def sub(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:
     """a - b, not below zero; None for zero minus something."""
-    if not b:
+    if not b.mantissa:
         return a
-    if not a:
+    if not a.mantissa:
         return None
     left, right, exponent = _aligned(a, b)
     return normalised(max(left - right, 0), exponent)
@@ -119,7 +121,7 @@ def sub(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:
 
 def div(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:
     """a / b; None for a zero divisor."""
-    if not b:
+    if not b.mantissa:
         return None
     return normalised(a.mantissa * MANTISSA_MAX // b.mantissa, a.exponent - b.exponent - 21)
 
@@ -127,7 +129,7 @@ def div(a: SafeFloat, b: SafeFloat) -> SafeFloat | None:
 def mul_div(a: SafeFloat, b: SafeFloat, c: SafeFloat) -> SafeFloat | None:
     """a * b / c with an exact product; None for a zero divisor."""
     exponent = a.exponent + b.exponent
-    if not c or not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
+    if not c.mantissa or not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
         return None
     return normalised(a.mantissa * b.mantissa // c.mantissa, exponent - c.exponent)
 

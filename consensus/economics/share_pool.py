@@ -30,7 +30,7 @@ class Membership(NamedTuple):
 
     def value(self) -> int:
         """What the share is worth now, rounded down."""
-        if not self.denominator:
+        if not self.denominator.mantissa:
             return 0
         if self.share == self.denominator and _is_plain(self.share):  # one member alone
             return clamp_u64(self.total)
@@ -40,7 +40,7 @@ class Membership(NamedTuple):
 
 def is_deposit_possible(pool: Membership, amount: int) -> bool:
     """Whether `amount` would earn any share: not in a pool with shares but no value."""
-    if not pool.denominator:
+    if not pool.denominator.mantissa:
         return True
     if _is_plain(pool.denominator):  # then no share is too small to be written
         return amount > 0 and pool.total > 0
@@ -54,7 +54,7 @@ def changed(pool: Membership, delta: int) -> Membership:
     """
     amount = abs(delta)
     total = clamp_u64(pool.total + delta)
-    if not pool.denominator:
+    if not pool.denominator.mantissa:
         first = sf.of(amount)
         return Membership(total, first, first)
     part = _share_of(pool, amount)

@@ -15,6 +15,7 @@ from consensus.economics.balancer import (
     Pool,
     alpha_for_tao,
     alpha_to_reach,
+    spot_price,
     tao_for_alpha,
     tao_to_reach,
 )
@@ -89,7 +90,7 @@ def price_after(pool: Pool, side: Side, net: int, out: int) -> Fx64:
         tao, alpha = pool.tao + net, pool.alpha - out
     else:
         tao, alpha = pool.tao - out, pool.alpha + net
-    return Pool(clamp_u64(tao), clamp_u64(alpha), pool.quote_weight).price()
+    return spot_price(clamp_u64(tao), clamp_u64(alpha), pool.quote_weight)
 
 
 def input_to_reach(pool: Pool, side: Side, current: Fx64, target: Fx64) -> int:

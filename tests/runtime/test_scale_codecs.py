@@ -23,6 +23,7 @@ from ganglion.scale import (
     compact_encode,
     compact_read,
     i16,
+    slotted,
     u8,
     u16,
     u32,
@@ -157,6 +158,26 @@ def test_any_bytes_decode_or_are_refused(raw: bytes) -> None:
         except DecodeError:
             continue
         assert made.encode(value) == raw
+
+
+@slotted
+class Named:
+    who: Annotated[bytes, Fixed(32)]
+    amount: u64
+
+
+def test_slotted_values_are_equal_field_by_field() -> None:
+    a = Named(bytes(32), 5)
+    assert a == Named(bytes(32), 5)
+    assert hash(a) == hash(Named(bytes(32), 5))
+    assert a != Named(bytes(32), 6)
+    assert a != Named(b"\1" * 32, 5)
+    assert a != (bytes(32), 5)
+
+
+def test_an_account_of_the_wrong_length_is_refused_when_encoding() -> None:
+    with pytest.raises(ValueError, match="expected 32 bytes, got 31"):
+        codec(Named).encode(Named(bytes(31), 5))
 
 
 def test_values_out_of_range_are_refused_when_encoding() -> None:

@@ -115,6 +115,24 @@ def test_an_entry_that_goes_without_being_read_leaves_the_iteration() -> None:
     assert list(iter_keys(root, Flags)) == [1, 3, 4]
 
 
+def test_an_item_is_empty_until_something_is_written_above_or_below() -> None:
+    base = fresh()
+    child = base.child()
+    assert child.is_empty(Flags)
+    assert child.is_empty(Flags)
+    with pytest.raises(CallError), layer(child):
+        child[Flags, NetUid(1)] = 5
+        assert not child.is_empty(Flags)
+        raise PlainError(Other())
+    assert (Flags, NetUid(1)) not in child
+    child[Flags, NetUid(2)] = 6
+    assert not child.is_empty(Flags)
+    base.backend.apply(child.changes())  # type: ignore[attr-defined]
+    base.absorb(child)
+    assert not base.child().is_empty(Flags)
+    assert base.child().is_empty(Pairs)
+
+
 def test_raw_writes_reach_typed_reads_and_are_checked() -> None:
     s = fresh()
     key = Pairs.key_of((Pairs, 1, 2))  # type: ignore[attr-defined]

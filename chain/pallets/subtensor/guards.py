@@ -75,7 +75,7 @@ Check = Callable[..., None]
 
 
 def _coldkey_swap(s: State, who: AccountId, call: RuntimeCall) -> None:
-    if (ColdkeySwapAnnouncements, who) not in s:
+    if s.is_empty(ColdkeySwapAnnouncements) or (ColdkeySwapAnnouncements, who) not in s:
         return
     ensure((ColdkeySwapDisputes, who) not in s, Error.ColdkeySwapDisputed)
     allowed = (call.pallet, call.index) == SUBMIT_ENCRYPTED or (

@@ -33,13 +33,11 @@ def _as_i64(amount: int) -> int:
     return amount if amount <= I64_MAX else amount - (1 << 64)
 
 
-def _is_old(s: State, ref: Any) -> bool:
-    """Whether there is an entry in the old format; most chains have none at all."""
-    return not s.is_empty(ref[0]) and ref in s
+# Of the old format most chains have no entry at all: `is_empty` asks that first, and once.
 
 
 def _denominator(s: State, hotkey: AccountId, netuid: NetUid) -> SafeFloat:
-    if _is_old(s, (TotalHotkeyShares, hotkey, netuid)):
+    if not s.is_empty(TotalHotkeyShares) and (TotalHotkeyShares, hotkey, netuid) in s:
         return from_u64f64(s[TotalHotkeyShares, hotkey, netuid]) or ZERO
     return s[TotalHotkeySharesV2, hotkey, netuid]
 
@@ -47,7 +45,7 @@ def _denominator(s: State, hotkey: AccountId, netuid: NetUid) -> SafeFloat:
 def get_membership(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> Membership:
     """The pool as this coldkey sees it."""
     share = s[AlphaV2, hotkey, coldkey, netuid]
-    if _is_old(s, (Alpha_, hotkey, coldkey, netuid)):
+    if not s.is_empty(Alpha_) and (Alpha_, hotkey, coldkey, netuid) in s:
         share = from_u64f64(s[Alpha_, hotkey, coldkey, netuid]) or ZERO
     return Membership(s[TotalHotkeyAlpha, hotkey, netuid], _denominator(s, hotkey, netuid), share)
 
@@ -135,7 +133,7 @@ def _write(
 
 def _set_denominator(s: State, hotkey: AccountId, netuid: NetUid, value: SafeFloat) -> None:
     """Zero means no entry; any write drops the number in the old format."""
-    if _is_old(s, (TotalHotkeyShares, hotkey, netuid)):
+    if not s.is_empty(TotalHotkeyShares) and (TotalHotkeyShares, hotkey, netuid) in s:
         del s[TotalHotkeyShares, hotkey, netuid]
     if value:
         s[TotalHotkeySharesV2, hotkey, netuid] = value
@@ -146,7 +144,7 @@ def _set_denominator(s: State, hotkey: AccountId, netuid: NetUid, value: SafeFlo
 def _set_share(
     s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid, value: SafeFloat
 ) -> None:
-    if _is_old(s, (Alpha_, hotkey, coldkey, netuid)):
+    if not s.is_empty(Alpha_) and (Alpha_, hotkey, coldkey, netuid) in s:
         del s[Alpha_, hotkey, coldkey, netuid]
     if value:
         s[AlphaV2, hotkey, coldkey, netuid] = value
