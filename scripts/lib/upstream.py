@@ -27,7 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache/upstream"
 LIST = ROOT / "docs/upstream.toml"
 PLUGIN = Path(__file__).resolve().parent / "upstream_plugin"
-TEMPLATE_URL = "https://github.com/opentensor/subnet-template.git"
+TEMPLATE_URLS = (
+    "https://github.com/opentensor/subnet-template.git",
+    "https://github.com/latent-to/subnet-template.git",
+)
 TEMPLATE = "GANGLION_UPSTREAM_TEMPLATE"
 PYTEST = ("pytest==8.3.5", "pytest-asyncio==0.26.0", "pytest-timeout==2.4.0")
 INSIDE = "GANGLION_UPSTREAM_INSIDE"
@@ -159,9 +162,11 @@ def environment(name: str, env: Path, record: Path) -> dict[str, str]:
     made |= dict(SUITES[name].settings)
     template = os.environ.get(TEMPLATE)
     if template:
-        made |= {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": f"url.{template}.insteadOf"}
-        made |= {"GIT_CONFIG_VALUE_0": TEMPLATE_URL, "GIT_CONFIG_KEY_1": "safe.directory"}
-        made |= {"GIT_CONFIG_VALUE_1": "*"}
+        rules = [(f"url.{template}.insteadOf", url) for url in TEMPLATE_URLS]
+        rules.append(("safe.directory", "*"))
+        made["GIT_CONFIG_COUNT"] = str(len(rules))
+        for i, (key, value) in enumerate(rules):
+            made |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}
     return made
 
 
