@@ -10,6 +10,7 @@ import asyncio
 import errno
 import gc
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -141,15 +142,24 @@ class Server:
             await site.start()
         except OSError as e:
             await self._runner.cleanup()
-            way = "stop what listens there, or choose another port"
-            reason = "it is in use" if e.errno == errno.EADDRINUSE else e.strerror
-            raise OSError(f"cannot listen on {self.host} port {self.port}: {reason}; {way}") from e
+            raise OSError(f"cannot listen on {self.host} port {self.port}: {unheard(e)}") from e
         sockets = site._server.sockets if isinstance(site._server, asyncio.Server) else ()
         self.port = sockets[0].getsockname()[1] if sockets else self.port
 
     async def stop(self) -> None:
         """Close the socket, let answers in progress end for a moment, then cut them."""
         await self._runner.cleanup()
+
+
+def unheard(e: OSError) -> str:
+    """Why a port cannot be listened on, and the way out."""
+    if isinstance(e, socket.gaierror) or e.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address; 127.0.0.1 is itself, 0.0.0.0 all it has"
+    if e.errno == errno.EADDRINUSE:
+        return "it is in use; stop what listens there, or choose another port"
+    if e.errno == errno.EACCES:
+        return "ports below 1024 are for root; choose a higher one"
+    return f"{e.strerror}; choose another port"
 
 
 def plain_request(

@@ -39,7 +39,8 @@ DROP_AFTER = 5.0
 
 _WELCOME = (
     "A Ganglion node: JSON-RPC 2.0 by POST to http://{host} or WebSocket to ws://{host}; "
-    "the method rpc_methods lists what it serves."
+    "the method rpc_methods lists what it serves.\n"
+    "To look at the chain in a browser: https://polkadot.js.org/apps/?rpc=ws://{host}"
 )
 
 Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

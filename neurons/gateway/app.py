@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -22,6 +23,11 @@ log = logging.getLogger("gateway")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DONE = b"data: [DONE]\n\n"
+WELCOME = """A Ganglion gateway: give http://{host}/v1 to any OpenAI client as its base URL.
+
+POST /v1/chat/completions, /v1/completions, /v1/embeddings
+GET  /v1/models, /v1/receipts/ID, /health
+"""
 
 
 def wish_of(request: web.Request, open_key: str | None) -> Wish:
@@ -39,8 +45,10 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
     price = request.headers.get("X-Ganglion-Max-Price")
     try:
         most = None if price is None else float(price)
-    except ValueError as e:
-        raise api.invalid("X-Ganglion-Max-Price must be a number") from e
+    except ValueError:
+        most = math.nan
+    if most is not None and not most >= 0:
+        raise api.invalid("X-Ganglion-Max-Price must be a number from 0 up")
     idempotency = request.headers.get("Idempotency-Key")
     if idempotency is not None and not 0 < len(idempotency) <= 255:
         raise api.invalid("Idempotency-Key has 1 to 255 characters")
@@ -74,6 +82,8 @@ class GatewayApp:
         add("GET", "/v1/models/{model:.+}", self._guard(self._models))
         add("GET", "/v1/receipts/{id}", self._guard(self._receipts))
         add("GET", "/health", self._health)
+        add("GET", "/", self._welcome)
+        add("GET", "/v1", self._welcome)
         add("*", "/{path:.*}", self._guard(self._nothing))
 
     def _guard(self, handler: Handler) -> Handler:
@@ -100,6 +110,10 @@ class GatewayApp:
     async def _health(self, request: web.Request) -> web.StreamResponse:
         miners = len(self._text.router.miners) if self._text else 0
         return web.json_response({"ok": True, "text_miners": miners})
+
+    async def _welcome(self, request: web.Request) -> web.StreamResponse:
+        """For who opens the address in a browser."""
+        return web.Response(text=WELCOME.format(host=request.host))
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
         raise ApiError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 from ganglion.balance import Balance
 from ganglion.client import Client
@@ -137,8 +139,14 @@ def keys_parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("neuron-gateway keys")
     made.add_argument("action", choices=("add", "list", "disable"))
     made.add_argument("name", nargs="?", default="", help="add: a name; disable: the key's id")
-    made.add_argument("--budget", metavar="TAO", help="the most this key may ever spend")
-    made.add_argument("--models", help="comma-separated; default: all")
+    made.add_argument("--budget", metavar="TAO", help="add: the most this key may ever spend")
+    made.add_argument("--models", help="add: comma-separated; default: all")
+    made.add_argument(
+        "--max-price",
+        type=program.price,
+        metavar="RAO",
+        help="add: the most a miner may ask per million tokens; default: any",
+    )
     made.add_argument("--database", default=DEFAULT_DATABASE, metavar="URL")
     return made
 
@@ -150,18 +158,28 @@ def keys(argv: Sequence[str]) -> int:
     if options.action == "add":
         budget = None if options.budget is None else Balance.tao(options.budget).as_rao()
         models = options.models.split(",") if options.models else None
-        print(store.add_key(options.name or "unnamed", budget, models))  # noqa: T201
+        made = store.add_key(options.name or "unnamed", budget, models, options.max_price)
+        print(made)  # noqa: T201
     elif options.action == "disable":
         if not store.disable_key(options.name):
             print(f"error: there is no key {options.name!r}", file=sys.stderr)  # noqa: T201
             return 1
     else:
         for row in store.list_keys():
-            left = "unlimited" if row["budget"] is None else str(Balance(row["budget"]))
-            state = "off" if row["disabled"] else "on"
-            spent = Balance(row["spent"])
-            print(f"{row['id']} {state:3} {row['name']:20} budget {left} spent {spent}")  # noqa: T201
+            print(key_line(row))  # noqa: T201
     return 0
+
+
+def key_line(row: dict[str, Any]) -> str:
+    """A key as `keys list` shows it."""
+    budget = "unlimited" if row["budget"] is None else str(Balance(row["budget"]))
+    parts = [f"{row['id']} {'off' if row['disabled'] else 'on':3} {row['name']:20}"]
+    parts.append(f"budget {budget} spent {Balance(row['spent'])}")
+    if row["models"] is not None:
+        parts.append("models " + ",".join(json.loads(row["models"])))
+    if row["max_price"] is not None:
+        parts.append(f"max-price {row['max_price']}")
+    return " ".join(parts)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ class Directory:
         self.chain, self.router = chain, router
         self._caller, self._service = caller, service
         self._known: dict[str, tuple[float, Miner]] = {}
+        self._mute: dict[str, str] = {}  # what was last said of who cannot be used
         self.block_hash = bytes(32)
 
     async def refresh(self) -> None:
@@ -56,26 +57,40 @@ class Directory:
         if known is None or known.target != target or now - asked_at > STATUS_SECONDS:
             try:
                 said = orjson.loads(await self._caller.fetch(target, "GET", "/status"))
-                known = described(neuron.uid, target, said[self._service])
-            except (
-                CallFailed,
-                BadMessage,
-                orjson.JSONDecodeError,
-                LookupError,
-                TypeError,
-                ValueError,
-            ) as e:
-                log.info("uid %d does not tell what it serves: %s", neuron.uid, e)
+                known = described(neuron.uid, target, offered(said, self._service))
+            except (CallFailed, BadMessage, ValueError) as e:
+                self._complain(neuron, str(e))
                 return None
             self._known[neuron.hotkey] = (now, known)
+            self._mute.pop(neuron.hotkey, None)
         known.uid, known.incentive = neuron.uid, neuron.incentive
         return known
 
+    def _complain(self, neuron: Neuron, why: str) -> None:
+        """Once about each reason: refreshes are many."""
+        if self._mute.get(neuron.hotkey) != why:
+            self._mute[neuron.hotkey] = why
+            log.info("uid %d gets no requests: %s", neuron.uid, why)
+
+
+def offered(said: object, service: str) -> dict[str, object]:
+    """The part of a status report about one service; ValueError if the miner has it not."""
+    if not isinstance(said, dict):
+        raise ValueError("its status is no JSON object")
+    part = said.get(service)
+    if not isinstance(part, dict):
+        others = [name for name in ("text", "embedding") if name in said]
+        raise ValueError(f"it serves {' and '.join(others) or 'nothing'}, not {service}")
+    return part
+
 
 def described(uid: int, target: Target, said: dict[str, object]) -> Miner:
-    """A miner out of its own status report. LookupError or ValueError if that is malformed."""
-    price, context = said.get("price", 1), said["context"]
+    """A miner out of its own status report. ValueError if that is malformed."""
+    price, context, model = said.get("price", 1), said.get("context"), said.get("model")
     if not isinstance(price, int | float) or not isinstance(context, int) or not price >= 0:
-        raise ValueError("price and context must be numbers")
-    model = str(said["model"])[:200]
-    return Miner(uid, target, model, said.get("class") == "exact", context, price=float(price))
+        raise ValueError("its status is malformed: price and context are not numbers")
+    if not isinstance(model, str):
+        raise ValueError("its status is malformed: model is no name")
+    return Miner(
+        uid, target, model[:200], said.get("class") == "exact", context, price=float(price)
+    )

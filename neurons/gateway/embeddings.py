@@ -19,7 +19,7 @@ from neurons.gateway import openai_api as api
 from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError
 from neurons.gateway.router import Miner, Router, Wanted
-from neurons.gateway.service import Prices, Wish, denied
+from neurons.gateway.service import Prices, Wish, denied, nobody_fits
 from neurons.gateway.store import Denied, Opened, Order, Outcome, PartRow, Store
 from neurons.identity import Identity
 
@@ -45,8 +45,11 @@ class EmbedGateway:
         self, model: str, texts: tuple[str, ...], packed: bool, wish: Wish, body: bytes
     ) -> web.Response:
         """The whole response; ApiError if there is none."""
-        wanted = Wanted(model, 0, wish.max_price, wish.exact)
+        limit = wish.price_limit(await self._store.price_limit(wish.key))
+        wanted = Wanted(model, 0, limit, wish.exact)
         ranked = self.router.rank(wanted, time.monotonic())
+        if not ranked and model in self.router.models():
+            raise nobody_fits()
         if not ranked:
             raise ApiError(
                 404,

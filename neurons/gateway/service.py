@@ -76,6 +76,11 @@ class Wish:
     exact: bool = False
     max_price: float | None = None
 
+    def price_limit(self, of_key: int | None) -> float | None:
+        """The lower of what the caller and the key's owner allow a miner to ask."""
+        limits = [limit for limit in (self.max_price, of_key) if limit is not None]
+        return min(limits, default=None)
+
 
 @dataclass(slots=True)
 class Running:
@@ -109,6 +114,12 @@ def denied(error: Denied) -> ApiError:
     """A refusal of the store in OpenAI's shape."""
     status, kind = STATUS_OF[error.code]
     return ApiError(status, kind, error.message, error.code)
+
+
+def nobody_fits() -> ApiError:
+    """The refusal of a request whose limits no miner meets."""
+    problem = "no miner meets what this request asks for: relax the price or the class"
+    return ApiError(503, "server_error", problem, "no_miner")
 
 
 class TextGateway:
@@ -165,15 +176,11 @@ class TextGateway:
             kind + secrets.token_hex(12), model, blake2_256(body), reserve, wish.idempotency
         )
         least = size // BYTES_A_TOKEN
-        wanted = Wanted(model, least, wish.max_price, wish.exact, prefix_names(call.spoken))
+        limit = wish.price_limit(await self.store.price_limit(wish.key))
+        wanted = Wanted(model, least, limit, wish.exact, prefix_names(call.spoken))
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
-            raise ApiError(
-                503,
-                "server_error",
-                "no miner meets what this request asks for: relax the price or the class",
-                "no_miner",
-            )
+            raise nobody_fits()
         opening = asyncio.create_task(self._open(wish.key, order))
         running = Running(call, wish, order, opening, self._request(call, model, ranked[0]), ranked)
         if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:

@@ -12,13 +12,24 @@ import asyncio
 import json
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from ganglion.errors import GanglionError
@@ -27,6 +38,7 @@ from neurons.gateway.tables import api_keys, metadata, receipts, requests, sampl
 T = TypeVar("T")
 STALE_SECONDS = 3600.0
 THREADS = 4
+KEYS_REMEMBERED = 4096
 
 
 class StoreProblem(GanglionError):
@@ -96,11 +108,13 @@ class Store:
             if self._engine.dialect.name == "sqlite":
                 event.listen(self._engine, "connect", _tune_sqlite)
             metadata.create_all(self._engine)
+            _add_new_columns(self._engine)
         except (ArgumentError, NoSuchModuleError, ImportError) as e:
             raise StoreProblem(f"{url} is no usable database URL: {e}") from e
         except SQLAlchemyError as e:
             raise StoreProblem(f"the database cannot be opened: {e}") from e
         self._threads = ThreadPoolExecutor(THREADS, "store")
+        self._limits: OrderedDict[str, int | None] = OrderedDict()
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -124,9 +138,17 @@ class Store:
     # --- keys ---
 
     def add_key(
-        self, name: str, budget: int | None = None, models: Sequence[str] | None = None
+        self,
+        name: str,
+        budget: int | None = None,
+        models: Sequence[str] | None = None,
+        max_price: int | None = None,
     ) -> str:
-        """A new API key; its secret is shown now and never again."""
+        """A new API key; its secret is shown now and never again.
+
+        It may spend `budget` rao in all, use these models, and be served by miners that ask at
+        most `max_price` rao per million tokens; None: no limit.
+        """
         identity, secret = secrets.token_hex(8), secrets.token_urlsafe(24)
         row = {
             "id": identity,
@@ -134,6 +156,7 @@ class Store:
             "digest": _digest(secret),
             "budget": budget,
             "models": None if models is None else json.dumps(list(models)),
+            "max_price": max_price,
             "created": time.time(),
         }
         with self._engine.begin() as connection:
@@ -170,6 +193,22 @@ class Store:
             return str(_key_row(connection, key).id)
 
         return await self._run(work)
+
+    async def price_limit(self, key: str) -> int | None:
+        """The most a miner may ask for this key's requests; Denied if the key is not valid.
+
+        It never changes, so it is read once; whether the key may still be used is for `open`.
+        """
+        if key not in self._limits:
+
+            def work(connection: Connection) -> int | None:
+                limit: int | None = _key_row(connection, key).max_price
+                return limit
+
+            self._limits[key] = await self._run(work)
+            while len(self._limits) > KEYS_REMEMBERED:
+                self._limits.popitem(last=False)
+        return self._limits[key]
 
     async def close_request(self, order: Order, key_id: str, outcome: Outcome) -> None:
         """Turn the reservation into the true cost and keep the receipts."""
@@ -259,6 +298,17 @@ class Store:
             return [{**row._mapping, "answer": json.loads(row.answer)} for row in rows]
 
         return await self._run(work)
+
+
+def _add_new_columns(engine: Engine) -> None:
+    """Give the tables of an older gateway the columns that have come since; all may be empty."""
+    for table in metadata.tables.values():
+        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                with engine.begin() as connection:
+                    connection.execute(text(f"ALTER TABLE {table.name} ADD {column.name} {kind}"))
 
 
 def _tune_sqlite(connection: Any, _: Any) -> None:

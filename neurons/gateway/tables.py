@@ -30,6 +30,7 @@ api_keys = Table(
     Column("spent", BigInteger, nullable=False, default=0),
     Column("reserved", BigInteger, nullable=False, default=0),
     Column("models", Text),  # JSON list; None: all
+    Column("max_price", BigInteger),  # rao per million tokens that a miner may ask; None: any
     Column("disabled", Boolean, nullable=False, default=False),
     Column("created", Float, nullable=False),
 )

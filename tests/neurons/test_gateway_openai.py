@@ -66,11 +66,15 @@ class Gatewayed:
     url: str
     store: Store
     text: TextGateway
+    embed: EmbedGateway
     key: str
     client: openai.AsyncOpenAI
 
     def spent(self) -> tuple[int, int]:
-        row = next(r for r in self.store.list_keys() if r["id"] in self.key)
+        return self.spent_by(self.key)
+
+    def spent_by(self, key: str) -> tuple[int, int]:
+        row = next(r for r in self.store.list_keys() if r["id"] in key)
         return row["spent"], row["reserved"]
 
 
@@ -95,7 +99,7 @@ async def gateways(tiny: Loaded, folder: Path, *miners: Running) -> AsyncIterato
         await server.start()
         key, url = store.add_key("test", 100_000), f"http://127.0.0.1:{server.port}/v1"
         async with openai.AsyncOpenAI(api_key=key, base_url=url, max_retries=0) as client:
-            yield Gatewayed(url, store, text, key, client)
+            yield Gatewayed(url, store, text, embed, key, client)
         await server.stop()
     verifier.stop()
     store.close()
@@ -337,3 +341,80 @@ async def test_several_gateways_behind_one_name(
             one.store.disable_key(one.key.split("-")[1])
             with pytest.raises(openai.AuthenticationError):
                 await elsewhere.chat.completions.create(**ask)
+
+
+ONE_TOKEN = {"model": MODEL, "messages": CHAT, "max_tokens": 1}
+
+
+async def bill_of_one_token(gateway: Gatewayed) -> int:
+    """What a request for one token costs, and is reserved at the most."""
+    before = gateway.spent()[0]
+    await gateway.client.chat.completions.create(**ONE_TOKEN)
+    return gateway.spent()[0] - before
+
+
+async def test_an_agent_spends_exactly_its_cap_and_then_gets_402(
+    gateway: Gatewayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Output alone costs, so that the most a request can cost is what it does cost.
+    monkeypatch.setattr(gateway.text, "prices", Prices(0, 3_000_000))
+    cost = await bill_of_one_token(gateway)
+    key = gateway.store.add_key("agent", 5 * cost, [MODEL])
+    agent, bought = gateway.client.with_options(api_key=key), 0
+    with pytest.raises(openai.APIStatusError) as broke:
+        while True:
+            await agent.chat.completions.create(**ONE_TOKEN)
+            bought += 1
+    assert (broke.value.status_code, broke.value.code) == (402, "insufficient_quota")
+    assert (cost, bought) == (3, 5)
+    assert gateway.spent_by(key) == (5 * cost, 0)
+
+
+async def test_sixteen_calls_at_once_do_not_overdraw_an_agent(
+    gateway: Gatewayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.text, "prices", Prices(0, 3_000_000))
+    key = gateway.store.add_key("agent", 5 * 3)
+    agent = gateway.client.with_options(api_key=key)
+    calls = [agent.chat.completions.create(**ONE_TOKEN) for _ in range(16)]
+    got = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [e.status_code for e in got if isinstance(e, openai.APIStatusError)]
+    assert refused == [402] * 11
+    assert sum(isinstance(one, BaseException) for one in got) == 11
+    assert gateway.spent_by(key) == (15, 0)
+
+
+async def test_an_agents_key_has_its_own_models_and_highest_price(
+    gateway: Gatewayed,
+) -> None:
+    for router in (gateway.text.router, gateway.embed.router):
+        for one in router.miners.values():
+            one.price = 10
+    other = gateway.client.with_options(api_key=gateway.store.add_key("m", models=["gpt-9"]))
+    with pytest.raises(openai.PermissionDeniedError):
+        await other.chat.completions.create(**ONE_TOKEN)
+    poor = gateway.client.with_options(api_key=gateway.store.add_key("p", max_price=9))
+    ample = gateway.client.with_options(api_key=gateway.store.add_key("a", max_price=10))
+    await ample.chat.completions.create(**ONE_TOKEN)
+    await ample.embeddings.create(model=MODEL, input=["one"])
+    less = {"X-Ganglion-Max-Price": "9"}
+    for refused in (
+        poor.chat.completions.create(**ONE_TOKEN),
+        poor.embeddings.create(model=MODEL, input=["one"]),
+        poor.chat.completions.create(**ONE_TOKEN, extra_headers={"X-Ganglion-Max-Price": "99"}),
+        ample.chat.completions.create(**ONE_TOKEN, extra_headers=less),
+    ):
+        with pytest.raises(openai.InternalServerError, match="relax the price"):
+            await refused
+    with pytest.raises(openai.BadRequestError, match="number from 0 up"):
+        await ample.chat.completions.create(
+            **ONE_TOKEN, extra_headers={"X-Ganglion-Max-Price": "nan"}
+        )
+
+
+@pytest.mark.parametrize("path", ["/", "/v1"])
+async def test_a_browser_is_told_what_this_is(gateway: Gatewayed, path: str) -> None:
+    url = gateway.url.removesuffix("/v1")
+    async with aiohttp.ClientSession() as session, session.get(url + path) as reply:
+        assert reply.status == 200
+        assert gateway.url in await reply.text()

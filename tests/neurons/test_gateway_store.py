@@ -2,9 +2,11 @@
 """Budgets, idempotency and receipts, in SQLite and, where there is one, PostgreSQL."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -174,3 +176,23 @@ def test_an_unusable_url_is_one_sentence(tmp_path: Path) -> None:
     for url in ("nonsense", "oracle+nothing://x", f"sqlite:///{tmp_path}/no/such/folder/x.db"):
         with pytest.raises(StoreProblem):
             Store(url)
+
+
+async def test_a_keys_price_limit(store: Store) -> None:
+    free, bound = store.add_key("free"), store.add_key("bound", max_price=7)
+    assert [await store.price_limit(key) for key in (free, bound, bound)] == [None, 7, 7]
+    with pytest.raises(Denied, match="not known"):
+        await store.price_limit(bound[:-1] + ("a" if bound[-1] != "a" else "b"))
+
+
+async def test_a_database_of_an_older_gateway_gets_the_new_columns(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    old = Store(url)
+    key = old.add_key("kept", 5)
+    old.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute("ALTER TABLE api_keys DROP COLUMN max_price")
+    new = Store(url)
+    assert await new.price_limit(key) is None
+    assert spent(new, key) == (0, 0)
+    new.close()

@@ -10,9 +10,11 @@ import sys
 import pytest
 from aiohttp import web
 
+from ganglion.wire.call import Target
 from neurons import program
 from neurons.engine.base import EngineError
 from neurons.gateway.commands import parser as gateway_parser
+from neurons.gateway.directory import described, offered
 from neurons.http import Server
 from neurons.miner.main import main as mine
 from neurons.miner.main import parser as miner_parser
@@ -136,3 +138,24 @@ def test_a_gateway_without_its_packages_names_the_missing_one(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr == "error: a gateway needs sqlalchemy: pip install 'ganglion[gateway]'\n"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+async def test_an_address_that_is_not_ours_is_named(host):
+    with pytest.raises(OSError, match=rf"{host} port 0: this machine has no such address"):
+        await Server(web.Application(), host, 0).start()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"embedding": {}}, "it serves embedding, not text"),
+        ({}, "it serves nothing, not text"),
+        ([], "no JSON object"),
+        ({"text": {"model": "m"}}, "price and context"),
+        ({"text": {"context": 4}}, "model is no name"),
+    ],
+)
+def test_a_miner_that_cannot_be_used_is_told_apart(said, words):
+    with pytest.raises(ValueError, match=words):
+        described(0, Target("5x", "127.0.0.1", 1), offered(said, "text"))

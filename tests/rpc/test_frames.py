@@ -118,7 +118,8 @@ async def test_http_refuses_what_is_no_json_post(node: DevNode):
             assert reply.status == 200
             said = await reply.text()
             assert f"ws://127.0.0.1:{node.port}" in said
-            assert said.count("\n") == 1
+            assert f"https://polkadot.js.org/apps/?rpc=ws://127.0.0.1:{node.port}\n" in said
+            assert said.count("\n") == 2
         async with http.get(url + "elsewhere") as reply:
             assert reply.status == 405
         async with http.post(url, data=b"{}", headers={"Content-Type": "text/plain"}) as reply:
