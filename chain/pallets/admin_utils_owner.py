@@ -249,8 +249,9 @@ def sudo_set_epoch_consensus(
     s: State, who: SignedOrRoot, netuid: NetUid, mode: EpochConsensus
 ) -> None:
     """Choose how the subnet's epochs decide: by Yuma, or by the largest staker alone (Null)."""
+    ensure_subnet_owner_or_root(s, who, netuid)
+    ensure(is_subnet(s, netuid), SubtensorError.SubnetNotExists)
     with owner_setting(s, who, netuid, Hyperparameter.EpochConsensus):
-        ensure(is_subnet(s, netuid), SubtensorError.SubnetNotExists)
         do_set_epoch_consensus(s, netuid, mode)
 
 

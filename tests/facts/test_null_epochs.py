@@ -133,6 +133,14 @@ def test_weights_to_a_replaced_neuron_do_not_count():
     assert paid(run_null(s, 500_000, 500_000))[0] == [125_000] * 4
 
 
+def test_miners_share_by_weight_and_earn_for_the_stake_they_have_besides():
+    s = null_bench(980_000, 10_000, 10_000, count=3)  # an epoch has paid the miners before
+    weigh(s, 0, {1: 3, 2: 1})
+    server, validator = paid(run_null(s, 400_000, 400_000))
+    assert server == [0, 300_000, 100_000]
+    assert validator == [392_000, 4_000, 4_000]
+
+
 def test_without_stake_miners_get_the_validators_part_and_root_is_recycled():
     s = null_bench()
     s[SubnetAlphaOut, NET] = Alpha(1_000)

@@ -278,6 +278,13 @@ def test_a_subnet_must_exist(name):
     fails(s, Error.SubnetDoesNotExist, ROOT, path(name), 9, *args)
 
 
+def test_a_subnet_without_epochs_cannot_choose_their_consensus():
+    s = subnet()  # the freeze window is on: that the subnet exists is looked at before it
+    absent = (path("epoch_consensus"), 9, EpochConsensus.Null)
+    fails(s, SubtensorError.SubnetNotExists, ROOT, *absent)
+    fails(s, BadOrigin, OWNER, *absent)
+
+
 @pytest.mark.parametrize(
     ("name", "args", "failure"),
     [

@@ -33,7 +33,8 @@ DEVIATIONS = {
     # Dead maps of old migrations: upstream keeps Option<Vec<u8>> as a value with a default.
     "SubtensorModule.AlphaMapLastKey",
     "SubtensorModule.AlphaV2MapLastKey",
-    # Its key names the owner's hyperparameters; ours has one more, for Null epochs.
+    # Its key names the owner's hyperparameters. Upstream's golden metadata of 461 has no Null
+    # epochs and ends with 34; ours has one more for them (chain/pallets/subtensor/types.py).
     "SubtensorModule.LastRateLimitedBlock",
 }
 

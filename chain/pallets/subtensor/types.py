@@ -170,7 +170,11 @@ class KeepSubnets(RootClaimTypeEnum):
 
 @scale_type("pallet_subtensor::utils::rate_limiting::Hyperparameter")
 class Hyperparameter(IntEnum):
-    """Settings that an owner may change only so often."""
+    """Settings that an owner may change only so often.
+
+    Upstream's metadata of spec 461 ends with 34. That Null epochs have one of their own is
+    public (`sudo_set_epoch_consensus` asks for its limit), its number is not: the next free one.
+    """
 
     Unknown = 0
     ServingRateLimit = 1
