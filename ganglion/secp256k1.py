@@ -1,4 +1,4 @@
-"""Ethereum's keys as far as a chain needs them: keccak-256 and the address behind a signature.
+"""Keys of Bitcoin's and Ethereum's curve as far as a chain needs them: who made a signature.
 
 Everything here works on public data, so nothing needs to run in constant time.
 Sources: FIPS 202 (with keccak's original padding), SEC 1 and 2, EIP-191.
@@ -6,15 +6,10 @@ Sources: FIPS 202 (with keccak's original padding), SEC 1 and 2, EIP-191.
 
 from __future__ import annotations
 
-P = 2**256 - 2**32 - 977
-N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-G = (
-    0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
-    0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
-)
+from coincurve import PublicKey
 
-Point = tuple[int, int] | None
-"""Affine coordinates; None is the point at infinity."""
+Point = tuple[int, int]
+"""A public key's affine coordinates."""
 
 _RATE = 136
 _MASK = (1 << 64) - 1
@@ -69,50 +64,25 @@ def _permute(a: list[int]) -> None:
         a[0] ^= constant
 
 
-def _add(a: Point, b: Point) -> Point:
-    if a is None or b is None:
-        return b if a is None else a
-    if a[0] == b[0]:
-        if (a[1] + b[1]) % P == 0:
-            return None
-        slope = 3 * a[0] * a[0] * pow(2 * a[1], -1, P) % P
-    else:
-        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, P) % P
-    x = (slope * slope - a[0] - b[0]) % P
-    return x, (slope * (a[0] - x) - a[1]) % P
-
-
-def _multiply(point: Point, k: int) -> Point:
-    out: Point = None
-    while k:
-        if k & 1:
-            out = _add(out, point)
-        point, k = _add(point, point), k >> 1
-    return out
-
-
-def recover(digest: bytes, signature: bytes) -> tuple[int, int] | None:
+def recover(digest: bytes, signature: bytes) -> Point | None:
     """The public key that signed a 32-byte digest, or None when no key did.
 
     `signature` is r, s (32 bytes each, big-endian) and the number of the key among the possible
     ones: 0 to 3.
     """
-    r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])
-    number = signature[64]
-    x = r + N * (number >> 1)
-    if number > 3 or not 0 < r < N or not 0 < s < N or x >= P:
+    try:
+        return PublicKey.from_signature_and_message(signature, digest, hasher=None).point()
+    except ValueError:
         return None
-    square = (x**3 + 7) % P
-    y = pow(square, (P + 1) // 4, P)
-    if y * y % P != square:
-        return None
-    if y & 1 != number & 1:
-        y = P - y
-    inverse, z = pow(r, -1, N), int.from_bytes(digest)
-    return _add(_multiply((x, y), s * inverse % N), _multiply(G, -z * inverse % N))
 
 
-def address_of(public: tuple[int, int]) -> bytes:
+def compressed(public: Point) -> bytes:
+    """A public key in 33 bytes: its x, led by 2 or 3 for an even or odd y."""
+    x, y = public
+    return bytes((2 + (y & 1),)) + x.to_bytes(32)
+
+
+def address_of(public: Point) -> bytes:
     """The 20-byte Ethereum address of a public key."""
     x, y = public
     return keccak_256(x.to_bytes(32) + y.to_bytes(32))[12:]

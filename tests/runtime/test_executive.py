@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from coincurve import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,21 +18,45 @@ from chain.pallets import aura, system
 from chain.pallets.balances_ops import free_balance
 from chain.pallets.transaction_payment import TransactionFeePaid
 from chain.runtime.call import RuntimeCall
+from chain.runtime.signatures import verify_signature
 from chain.runtime.state import DictBackend, State
-from chain.runtime.types import Id, PreRuntime, Raw
+from chain.runtime.types import Ecdsa, Id, PreRuntime, Raw
 from chain.runtime.validity import Invalid, InvalidTransaction, UnknownTransaction
 from chain.runtime_spec import make_runtime
+from ganglion import ss58
 from ganglion.era import Era
+from ganglion.hashing import blake2_256
 from ganglion.keys import CryptoType, Keypair, dev_key
 from ganglion.metadata import decode_metadata
 from ganglion.runtime import Runtime as ClientRuntime
 from ganglion.scale import DecodeError, codec, compact_encode
-from ganglion.units import BlockNumber, Rao
+from ganglion.units import AccountId, BlockNumber, Rao
 
 ALICE, BOB, EVE = dev_key("Alice"), dev_key("Bob"), dev_key("Eve")
 RUNTIME = make_runtime()
 START = 1_750_000_000_000
 GENESIS_HASH = b"\x07" * 32
+
+
+@dataclass(frozen=True)
+class EcdsaKey:
+    """A key on secp256k1: its account is the hash of the public key."""
+
+    secret: PrivateKey
+    crypto: int = 2
+
+    @property
+    def account_id(self) -> AccountId:
+        return AccountId(blake2_256(self.secret.public_key.format()))
+
+    def sign(self, payload: bytes) -> bytes:
+        return self.secret.sign_recoverable(blake2_256(payload), hasher=None)
+
+
+ECDSA_ALICE = EcdsaKey(
+    PrivateKey.from_hex("cb6df9de1efca7a3998a8ead4e02159d5fa99c3e0d4fd6432667390bb4726854")
+)
+"""What subkey makes of //Alice under the scheme ecdsa."""
 
 
 @dataclass
@@ -80,7 +105,7 @@ def transfer(amount: int = 1_000_000) -> RuntimeCall:
 def sign(
     call: RuntimeCall,
     nonce: int = 0,
-    key: Keypair = ALICE,
+    key: Keypair | EcdsaKey = ALICE,
     era: bytes = b"\0",
     birth: bytes = GENESIS_HASH,
     mode: bytes = b"\0",
@@ -90,7 +115,7 @@ def sign(
     extra = era + compact_encode(nonce) + b"\0" + mode
     spec = spec or RUNTIME.version.spec_version
     payload = signing_payload(body, extra, implicit_bytes(spec, 1, GENESIS_HASH, birth))
-    kind = b"\0" if key.crypto is CryptoType.ED25519 else b"\1"
+    kind = bytes((key.crypto,))  # MultiSignature and CryptoType count alike
     out = b"\x84\0" + key.account_id + kind + key.sign(payload) + extra + body
     return compact_encode(len(out)) + out
 
@@ -183,6 +208,37 @@ def test_ed25519_signatures_count() -> None:
     chain.block(sign(call))
     (result,) = chain.block(sign(transfer(), key=key))
     assert result.error is None
+
+
+def test_an_ecdsa_account_is_the_hash_of_its_compressed_key() -> None:
+    account = ECDSA_ALICE.account_id
+    assert ss58.encode(account) == "5C7C2Z5sWbytvHpuLTvzKunnnRwQxft1jiqrLD5rhucQ5S9X"
+    signature = bytes.fromhex(
+        "cd5b21c12f1ac0d6c4539f182d1648e83cd0a8fb3eebcc90215abe050154e837"
+        "3bead0079e94655a37a83e00213414a7cb15aafc84b360170296a06ae6c6232600"
+    )
+    assert ECDSA_ALICE.sign(b"hello") == signature
+    assert verify_signature(Ecdsa(signature), b"hello", account)
+    assert verify_signature(Ecdsa(signature[:64] + b"\x1b"), b"hello", account)
+    assert not verify_signature(Ecdsa(signature), b"hallo", account)
+    assert not verify_signature(Ecdsa(signature[:64] + b"\1"), b"hello", account)
+    assert not verify_signature(Ecdsa(signature), b"hello", ALICE.account_id)
+
+
+def test_ecdsa_signatures_count() -> None:
+    chain = Chain()
+    call = RUNTIME.call("Balances", "transfer_keep_alive", Id(ECDSA_ALICE.account_id), 10**10)
+    chain.block(sign(call))
+    (result,) = chain.block(sign(transfer(), key=ECDSA_ALICE))
+    assert result.error is None
+    raw = bytearray(sign(transfer(), nonce=1, key=ECDSA_ALICE))
+    raw[80] ^= 1
+    assert refused(chain, bytes(raw)).kind is Invalid.BadProof
+
+
+@given(st.binary(min_size=65, max_size=65), st.binary(max_size=300))
+def test_no_ecdsa_signature_of_a_stranger_raises(raw: bytes, payload: bytes) -> None:
+    assert not verify_signature(Ecdsa(raw), payload, ALICE.account_id)
 
 
 def test_mortal_eras_begin_and_end() -> None:
