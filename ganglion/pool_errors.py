@@ -42,6 +42,24 @@ CUSTOM_ERRORS: dict[int, tuple[str, str]] = {
     255: ("BadRequest", "the call cannot succeed in the present state"),
 }
 
+CODES: dict[int, tuple[str, str]] = {
+    1001: ("BadFormat", "the bytes are no extrinsic of this chain: build it from its metadata"),
+    1010: ("Invalid", "it cannot go into a block as it is; the words beside the code say why"),
+    1011: ("Unknown", "the node cannot judge it now: look whether its chain is the right one"),
+    1012: ("Banned", "it was refused before: wait half an hour, or change it"),
+    1013: (
+        "AlreadyImported",
+        "the same transaction is waiting in the pool: look for it in a block",
+    ),
+    1014: ("TooLowPriority", "another one with this nonce is waiting: wait, or offer a higher tip"),
+    1015: ("Cycle", "it needs what it brings itself: send it alone"),
+    1016: (
+        "ImmediatelyDropped",
+        "the pool is full: send it again later, with a tip if it is urgent",
+    ),
+}
+"""The codes of `author_submitExtrinsic`'s errors."""
+
 _LONGEST_BARE_REASON = 80
 """Substrate's own reasons are shorter than this; what is longer explains itself."""
 
@@ -61,8 +79,8 @@ _TEXTS = (
 
 
 def explain_custom(number: int) -> tuple[str, str] | None:
-    """Name and meaning of a custom pool error, or None for an unknown number."""
-    return CUSTOM_ERRORS.get(number)
+    """Name and meaning of a custom pool error or of a code of the pool's, None if unknown."""
+    return CUSTOM_ERRORS.get(number) or CODES.get(number)
 
 
 def explain(text: str) -> str:

@@ -333,7 +333,9 @@ class HttpRpc(Rpc):
                         raise RpcError(answer.status, f"{self.url} refused the request")
                     self._core.receive(body)
                     if self._core.is_waiting(frame):
-                        raise NodeUnreachable(f"{self.url} left {frame.method} without an answer")
+                        raise NodeUnreachable(
+                            f"{self.url} left {frame.method} without an answer: is this a node?"
+                        )
                     return await reply
         except TimeoutError:
             raise RequestTimeout(

@@ -39,6 +39,8 @@ Ed25519 = Annotated[bool, typer.Option("--ed25519", help="An ed25519 key instead
 
 ROOT_DEFAULT = Path(DEFAULT_ROOT).expanduser()
 URL_DEFAULT = DEFAULT_URL
+SHORTEST_ADDRESS = 40
+"""Characters; what is shorter was meant as a name."""
 
 
 def new_app(about: str) -> typer.Typer:
@@ -63,14 +65,6 @@ def ask(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
     return asyncio.run(go())
 
 
-def address_of(text: str) -> str:
-    """An address as given, or that of a development URI such as //Bob; raises InvalidAddress."""
-    if text.startswith("//"):
-        return Keypair.from_uri(text).address
-    ss58.decode(text)
-    return text
-
-
 def signer_of(text: str, root: Path, *, hotkey: bool = False) -> Keypair:
     """The key a --signer names: a wallet's cold (or hot) key, or a URI starting with //."""
     if not text:
@@ -93,15 +87,29 @@ def unlocked(path: Path) -> Keypair:
 
 def account_of(text: str, root: Path) -> str:
     """An account to look at: an address, a //URI, or the cold key of a wallet."""
+    return _public(text, root, lambda: Wallet.named(text, root).coldkeypub())
+
+
+def hotkey_of(text: str, root: Path) -> str:
+    """A hot key to work with: an address, a //URI, or WALLET/HOTKEY."""
+    return _public(text, root, lambda: Wallet.named(text, root).hotkeypub())
+
+
+def _public(text: str, root: Path, of_wallet: Callable[[], Keypair]) -> str:
     if text.startswith("//"):
         return Keypair.from_uri(text).address
     try:
         ss58.decode(text)
     except InvalidAddress as reason:
         try:
-            return Wallet.named(text, root).coldkeypub().address
+            return of_wallet().address
         except KeyfileError:
-            raise reason from None
+            if len(text) >= SHORTEST_ADDRESS:
+                raise reason from None
+            raise InvalidAddress(
+                f"{text!r} is neither an SS58 address nor a key below {root}: "
+                "`ganglion wallet list` shows those"
+            ) from None
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +25,8 @@ def explain_error(
     what: Annotated[
         list[str],
         typer.Argument(
-            help="A custom number (8), a node's words, PALLET.ERROR, or PALLET_INDEX ERROR_INDEX."
+            help="A custom number (8), a code (1010), a node's words, PALLET.ERROR, or "
+            "PALLET_INDEX ERROR_INDEX."
         ),
     ],
     url: Url = URL_DEFAULT,
@@ -38,7 +40,10 @@ def explain_error(
     if text.isdecimal():
         custom = explain_custom(int(text))
         if custom is None:
-            raise UnknownName(f"the pool knows no custom error {text}")
+            raise UnknownName(
+                f"the pool knows no custom error {text}: an error of a pallet has two numbers, "
+                "as in `explain-error 7 15`"
+            )
         show({"name": custom[0], "meaning": custom[1]}, as_json)
         return
     meaning = explain(text)
@@ -68,4 +73,7 @@ def _find(runtime: Runtime, text: str) -> ModuleError:
         for error in runtime.errors(candidate):
             if error.name.lower() == name.lower():
                 return error
-    raise UnknownName(f"neither the pool nor any pallet of this chain has an error {text!r}")
+    names = [error.name for candidate in pallets for error in runtime.errors(candidate)]
+    near = get_close_matches(name, names, n=1)
+    hint = f": did you mean {near[0]}?" if near else ""
+    raise UnknownName(f"neither the pool nor any pallet of this chain has an error {text!r}{hint}")

@@ -32,7 +32,9 @@ def run_app(app: typer.Typer, name: str, argv: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt, asyncio.CancelledError):
         return _say("interrupted", 130)
     except _UsageError as e:
-        return _say(f"{_one_line(e.format_message())} (`ganglion {name} --help` says more)", 2)
+        command = e.ctx.command_path if e.ctx is not None else f"ganglion {name}"
+        said = _one_line(e.format_message()) or "name one of these commands"
+        return _say(f"{said} (`{command} --help` says more)", 2)
     except _ClickError as e:
         return _say(_one_line(e.format_message()), 2)
     except (GanglionError, DecodeError) as e:

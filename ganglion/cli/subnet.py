@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from ganglion.balance import format_amount
 from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, new_app, show, table
+from ganglion.client import Client
+from ganglion.errors import UnknownName
 from ganglion.subnet_views import Neuron
+from ganglion.view import Reads
+
+T = TypeVar("T")
 
 app = new_app("List subnets, show one, its neurons and its metagraph.")
 
 Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
+
+
+async def nothing_of(view: Reads, netuid: int) -> list[T]:
+    """An empty list of a subnet's; UnknownName if that is because there is no such subnet."""
+    if not await view.query("SubtensorModule", "NetworksAdded", netuid):
+        raise UnknownName(f"there is no subnet {netuid}: `ganglion subnet list` shows those")
+    return []
 
 
 @app.command("list")
@@ -49,7 +61,12 @@ def show_subnet(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Js
 @app.command()
 def neurons(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
     """List the neurons of a subnet."""
-    found: list[Neuron] = ask(url, lambda c: (c.at(at) if at else c).neurons(netuid))
+
+    async def look(client: Client) -> list[Neuron]:
+        view = client.at(at) if at else client
+        return await view.neurons(netuid) or await nothing_of(view, netuid)
+
+    found = ask(url, look)
     if as_json:
         show(found, as_json)
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganglion.balance import Balance
-from ganglion.cli.common import account_of, address_of, new_app, value_of
+from ganglion.cli.common import account_of, hotkey_of, new_app, value_of
 from ganglion.cli.sending import How, send, sending
 from ganglion.errors import EncodeError
 from ganglion.registry import Call
@@ -20,7 +20,7 @@ app.add_typer(stake_app, name="stake")
 
 Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 Amount = Annotated[str, typer.Argument(help="Exact decimal, as in 1.25.")]
-Hotkey = Annotated[str, typer.Argument(help="An address, or //Alice on a test chain.")]
+Hotkey = Annotated[str, typer.Argument(help="An address, WALLET/HOTKEY, or //Alice.")]
 
 
 @app.command()
@@ -48,7 +48,7 @@ def stake_add(
     how: How,
 ) -> None:
     """Stake TAO on a hot key of a subnet."""
-    to, tao = address_of(hotkey), Balance.tao(amount).as_rao()
+    to, tao = hotkey_of(hotkey, how.root), Balance.tao(amount).as_rao()
     send(
         how,
         lambda r: r.call(
@@ -66,7 +66,7 @@ def stake_remove(
     how: How,
 ) -> None:
     """Take stake back from a hot key of a subnet, into TAO."""
-    to = address_of(hotkey)
+    to = hotkey_of(hotkey, how.root)
     alpha = None if amount == "all" else Balance.alpha(amount, netuid).rao
 
     def make(runtime: Runtime) -> Call:
@@ -93,7 +93,7 @@ def register(
     how: How,
 ) -> None:
     """Register a hot key on a subnet, burning the price of the moment; the cold key signs."""
-    to = address_of(hotkey)
+    to = hotkey_of(hotkey, how.root)
     send(how, lambda r: r.call("SubtensorModule", "burned_register", netuid=netuid, hotkey=to))
 
 
@@ -104,7 +104,7 @@ def register_subnet(
     how: How,
 ) -> None:
     """Create a subnet owned by the signing cold key, with its first neuron."""
-    to = address_of(hotkey)
+    to = hotkey_of(hotkey, how.root)
     send(how, lambda r: r.call("SubtensorModule", "register_network", hotkey=to))
 
 
@@ -115,7 +115,7 @@ def root_register(
     how: How,
 ) -> None:
     """Register a hot key on the root network."""
-    to = address_of(hotkey)
+    to = hotkey_of(hotkey, how.root)
     send(how, lambda r: r.call("SubtensorModule", "root_register", hotkey=to))
 
 

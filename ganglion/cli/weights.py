@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, new_app, show, table
 from ganglion.cli.sending import How, send, sending
+from ganglion.cli.subnet import nothing_of
 from ganglion.cli.tx import Netuid
+from ganglion.client import Client
 from ganglion.errors import EncodeError
 from ganglion.weights import MECHANISM_STRIDE, commit_hash, new_salt, to_u16
 
@@ -51,9 +53,13 @@ def show_weights(
 ) -> None:
     """Show who weighs whom: one line a validator."""
     index = mechanism * MECHANISM_STRIDE + netuid
-    found = ask(
-        url, lambda c: (c.at(at) if at else c).query_map("SubtensorModule", "Weights", index)
-    )
+
+    async def look(client: Client) -> list[Any]:
+        view = client.at(at) if at else client
+        found = await view.query_map("SubtensorModule", "Weights", index)
+        return found or await nothing_of(view, netuid)
+
+    found = ask(url, look)
     if as_json:
         show([{"uid": uid, "weights": row} for uid, row in found], as_json)
         return

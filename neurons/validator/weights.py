@@ -24,7 +24,6 @@ log = logging.getLogger("validator")
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 1.0
-PERMIT = "stake on this hotkey earns a permit at the next epoch: ganglion tx stake add"
 
 
 class WeightWriter:
@@ -78,8 +77,7 @@ class WeightWriter:
             try:
                 await self._do(action, clock)
             except (TransactionFailed, TransactionRejected) as e:
-                way = f"; {PERMIT}" if "NeuronNoValidatorPermit" in str(e) else ""
-                self._complain(f"the chain refuses {describe(action)}: {e}{way}")
+                self._complain(f"the chain refuses {describe(action)}: {e}{self._way(e)}")
                 return
             except GanglionError as e:
                 self._complain(f"{describe(action)} did not get through ({attempt}): {e}")
@@ -89,6 +87,12 @@ class WeightWriter:
                 self.last_problem = ""
                 log.info("%s done at block %d", describe(action), clock.block)
                 return
+
+    def _way(self, error: GanglionError) -> str:
+        if "NeuronNoValidatorPermit" not in str(error):
+            return ""
+        hotkey = self._chain.hotkey.address
+        return f" `ganglion tx stake add {hotkey} {self._chain.netuid} TAO -s WALLET`"
 
     async def _do(self, action: Action, clock: Clock) -> None:
         match action:

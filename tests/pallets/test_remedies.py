@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from world import RUNTIME
 
@@ -39,6 +41,18 @@ def test_they_are_short_sentences():
             assert text.endswith("."), name
             assert len(text) <= 260, name
             assert text.isascii(), name
+
+
+def test_they_do_not_repeat_what_the_chain_says():
+    for pallet in RUNTIME.pallets.values():
+        for error in pallet.errors.values():
+            said = set(words(error.__doc__ or ""))
+            helps = words(remedy(pallet.name, error.__name__.rstrip("_")))
+            assert set(helps[: len(said)]) - said, error.__name__
+
+
+def words(text):
+    return re.findall(r"\w+", text.lower())
 
 
 def test_they_cannot_pass_for_a_refusal_of_the_pool():

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from chain.pool import errors as pool
+from ganglion.cli.common import account_of, hotkey_of
 from ganglion.cli.main import MOUNTED, OWN, main, usage
 from ganglion.keys import DEV_PHRASE, dev_key
+from ganglion.pool_errors import CODES
 from ganglion.wallet import Wallet
 from localnet.node_process import NodeProcess
 
@@ -58,6 +61,14 @@ def test_every_command_has_help(run: Run, name: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "says"),
     [
+        (
+            ["tx", "transfer", "nobody", "1", "-s", "//Alice"],
+            1,
+            "neither an SS58 address nor a key",
+        ),
+        (["tx", "stake", "add", "a/b", "2", "1", "-s", "//Alice"], 1, "neither an SS58 address"),
+        (["tx", "stake", "add", "//Bob", "x", "1"], 2, "`ganglion tx stake add --help`"),
+        (["explain-error", "1009"], 1, "as in `explain-error 7 15`"),
         (["walet"], 2, "did you mean `ganglion wallet`?"),
         (["xyzzy"], 2, "lists them all"),
         (["tx", "bogus"], 2, "No such command 'bogus'"),
@@ -92,6 +103,13 @@ def test_mistakes_are_one_sentence(run: Run, argv: list[str], code: int, says: s
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", [name for name in OWN if name != "explain-error"])
+def test_a_group_alone_shows_its_commands(run: Run, name: str) -> None:
+    code, out, err = run(name)
+    assert (code, "Commands" in out) == (2, True)
+    assert err == f"error: name one of these commands (`ganglion {name} --help` says more)\n"
+
+
 def test_keys(run: Run) -> None:
     _, out, _ = run("key", "inspect", "//Alice", "--json")
     assert json.loads(out)["ss58Address"] == ALICE.address
@@ -114,6 +132,8 @@ def test_wallets(run: Run, tmp_path: Path) -> None:
     wallet = Wallet.named("mine/first", tmp_path)
     assert wallet.coldkey().phrase == made["coldkey"]["secretPhrase"]
     assert wallet.hotkey().address == made["hotkey"]["ss58Address"]
+    assert hotkey_of("mine/first", tmp_path) == made["hotkey"]["ss58Address"]
+    assert account_of("mine", tmp_path) == made["coldkey"]["ss58Address"]
     assert "coldkey" not in json.loads(run("wallet", "new", "mine/second", "--json", *root)[1])
     code, _, err = run("wallet", "new", "mine", "--no-password", *root)
     assert (code, "exists" in err) == (1, True)
@@ -138,6 +158,14 @@ def test_pool_errors_need_no_node(run: Run) -> None:
     said = "Invalid Transaction: Custom error: 10 (code 1010)"
     assert "HotKeyNotRegistered" in run("explain-error", said, "--url", NOWHERE)[1]
     assert "nonce" in run("explain-error", "Transaction is outdated", "--url", NOWHERE)[1]
+
+
+def test_codes_of_the_pool_are_explained(run: Run) -> None:
+    assert "tip" in run("explain-error", "1014")[1]
+    assert set(CODES) == {
+        getattr(pool, name)
+        for name in ("BAD_FORMAT", "INVALID", "UNKNOWN", "BANNED", "ALREADY_IMPORTED")
+    } | {pool.TOO_LOW_PRIORITY, pool.CYCLE, pool.IMMEDIATELY_DROPPED}
 
 
 def test_starting_is_light() -> None:
@@ -238,6 +266,9 @@ def test_reading_a_node(shown: Callable[..., Any]) -> None:
             "Token.FundsUnavailable|Insuff",
         ),
         (["explain-error", "NoSuchError"], "has an error 'NoSuchError'"),
+        (["explain-error", "NotEnoughStak"], "did you mean NotEnoughStake?"),
+        (["subnet", "neurons", "77"], "there is no subnet 77"),
+        (["weights", "show", "77"], "there is no subnet 77"),
     ],
 )
 def test_refusals_of_a_node(node: NodeProcess, run: Run, argv: list[str], says: str) -> None:
