@@ -74,10 +74,10 @@ class SmallCacheLlama(ExactLlama):
     """Keeps keys and values in float8, one scale a head and position (the largest below 256)."""
 
     def _remember(
-        self, cache: Cache, index: int, qkv: Floats, turn: tuple[Floats, Floats],
+        self, cache: Cache, index: int, x: Floats, turn: tuple[Floats, Floats],
         where: tuple[Any, Any],
     ) -> Floats:  # fmt: skip
-        query = super()._remember(cache, index, qkv, turn, where)
+        query = super()._remember(cache, index, x, turn, where)
         kept = cache.stored[index][where]
         _, exponent = np.frexp(np.abs(kept).max(-1, keepdims=True))
         cache.stored[index][where] = np.ldexp(float8(np.ldexp(kept, 8 - exponent)), exponent - 8)

@@ -162,7 +162,7 @@ def softmax(scores: Floats, factors: Floats, bits: int) -> tuple[Floats, Floats]
 
 
 @cache
-def _exp_table() -> Bits:
+def exp_table() -> Bits:
     """The bits of 2**(i / STEPS) for one octave, correctly rounded, less i's place in them."""
     with localcontext() as context:
         context.prec = 40
@@ -180,7 +180,7 @@ def exp_of_steps(steps: Floats, scale: int = 0) -> Floats:
     """
     rounded = steps + ROUND
     n = rounded.view(np.int64)
-    power = _exp_table().take(n & (STEPS - 1))
+    power = exp_table().take(n & (STEPS - 1))
     rounded_n = n << OCTAVE_SHIFT
     power += rounded_n
     if scale:

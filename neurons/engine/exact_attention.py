@@ -6,7 +6,7 @@ take in that scale and are rounded again, so that every sum is one of integers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from neurons.engine.base import PAGE, Floats, Row, pages_for
 KEY_BITS = 20
 BLOCK = 48  # queries that attend together: few enough for the processor's cache
 NEVER = -1e300  # a score that has no weight
+
+Together = Callable[["Heads", "Cache", int, Any, Floats, Floats, int], None]
 
 
 class Cache:
@@ -32,10 +34,11 @@ class Heads:
 
     def __init__(self, heads: int, kv_heads: int, head: int, context: int) -> None:
         self.heads, self.kv_heads, self.head = heads, kv_heads, head
-        self.groups = heads // kv_heads
-        query_bits = exact.MANTISSA - KEY_BITS - exact.ceil_log2(head)
+        self.groups, self.sizes = heads // kv_heads, (heads, kv_heads, head)
+        self.query_bits = exact.MANTISSA - KEY_BITS - exact.ceil_log2(head)
         self.weight_bits = exact.MANTISSA - KEY_BITS - exact.ceil_log2(context)
-        self.bits = np.array([query_bits] * heads + [KEY_BITS] * 2 * kv_heads, np.int32)[:, None]
+        each = [self.query_bits] * heads + [KEY_BITS] * 2 * kv_heads
+        self.bits = np.array(each, np.int32)[:, None]
         self.scale = exact.STEPS_PER_UNIT / float(np.sqrt(head))
 
     def rotate(self, qkv: Floats, turn: tuple[Floats, Floats]) -> None:
@@ -85,8 +88,19 @@ class Plan:
         ends = np.array([end for _, end in single], np.int64)
         self.absent = (np.arange(longest * PAGE) >= ends[:, None])[:, None, None]
 
-    def attend(self, cache: Cache, layer: int, query: Floats, heads: Heads) -> Floats:
-        """Rounded queries [total, heads, head] over the cache: [total, heads * head]."""
+    def attend(
+        self,
+        cache: Cache,
+        layer: int,
+        query: Floats,
+        heads: Heads,
+        together: Together | None = None,
+    ) -> Floats:
+        """Rounded queries [total, heads, head] over the cache: [total, heads * head].
+
+        `together` attends the queries of one sequence, as `in_blocks` does.
+        """
+        together = together or in_blocks
         stored, scales = cache.stored[layer], cache.scales[layer]
         if len(self.places) == self.total:
             return self._crowd(stored, scales, query, heads)
@@ -94,10 +108,7 @@ class Plan:
         if len(self.places):
             mixed[self.places] = self._crowd(stored, scales, query[self.places], heads)
         for span, table, start in self.longer:
-            own, factors = _joined(stored, table), _joined(scales, table)
-            for at in range(span.start, span.stop, BLOCK):
-                piece = slice(at, min(at + BLOCK, span.stop))
-                _block(own, factors, query[piece], mixed[piece], start + at - span.start, heads)
+            together(heads, cache, layer, table, query[span], mixed[span], start)
         return mixed
 
     def _crowd(self, stored: Floats, scales: Floats, query: Floats, heads: Heads) -> Floats:
@@ -119,6 +130,16 @@ def _joined(stored: Floats, table: Any, *lead: int) -> Floats:
     """Pages joined: [*lead, positions, ...]."""
     joined: Floats = stored.take(table, 0).reshape(*lead, -1, *stored.shape[2:])
     return joined
+
+
+def in_blocks(
+    heads: Heads, cache: Cache, layer: int, table: Any, query: Floats, mixed: Floats, start: int
+) -> None:
+    """Consecutive queries [n, heads, head] of one sequence, the first at `start`, into `mixed`."""
+    own, factors = _joined(cache.stored[layer], table), _joined(cache.scales[layer], table)
+    for at in range(0, len(query), BLOCK):
+        piece = slice(at, at + BLOCK)
+        _block(own, factors, query[piece], mixed[piece], start + at, heads)
 
 
 def _block(

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurons.engine import exact
+from neurons.engine import exact, exact_fused
 from neurons.engine.base import (
     PAGE,
     EngineError,
@@ -27,7 +28,7 @@ from neurons.engine.base import (
     Row,
     bfloat16_patterns,
 )
-from neurons.engine.exact import Matrix, NormedMatrix
+from neurons.engine.exact import FEW, Matrix, NormedMatrix
 from neurons.engine.exact_attention import Cache, Heads, Plan
 from neurons.engine.folder import (
     read_json,
@@ -127,6 +128,7 @@ class ExactLlama:
         self.heads = Heads(shape.heads, shape.kv_heads, shape.head, shape.context)
         self.cosines, self.sines = exact.rotary_tables(shape.context, shape.head, shape.theta)
         exact.exp_of_steps(np.zeros(1))  # makes its table
+        self.fused = exact_fused.BUILT
 
     @classmethod
     def load(cls, folder: Path, name: str) -> ExactLlama:
@@ -161,8 +163,8 @@ class ExactLlama:
         where = np.concatenate(slots), positions % PAGE
         everyone = Plan(rows, counts)
         x = self.embedding[np.concatenate([np.asarray(r.tokens, np.int64) for r in rows])]
-        for index, layer in enumerate(self.layers):
-            query = self._remember(cache, index, layer.qkv.apply(x), turn, where)
+        for index in range(len(self.layers)):
+            query = self._remember(cache, index, x, turn, where)
             plan = everyone
             if index == len(self.layers) - 1 and keeps != counts:  # the rest is asked for nothing
                 ends = np.cumsum(counts).tolist()
@@ -170,24 +172,44 @@ class ExactLlama:
                 x, query, plan = x[kept], query[kept], Plan(rows, keeps)
                 if not len(x):
                     break
-            x += layer.out.apply(plan.attend(cache, index, query, self.heads))
-            x += layer.down.apply(exact.gated(layer.gate_up.apply(x)))
+            self._finish(cache, index, x, query, plan)
         return self._outputs(x, keeps)
 
+    def _fuses(self, x: Floats) -> bool:
+        """Whether these rows go through the fused steps, which pay where rows are many."""
+        return self.fused and len(x) >= FEW
+
     def _remember(
-        self, cache: Cache, index: int, qkv: Floats, turn: tuple[Floats, Floats],
+        self, cache: Cache, index: int, x: Floats, turn: tuple[Floats, Floats],
         where: tuple[Any, Any],
     ) -> Floats:  # fmt: skip
         """Store this pass's keys and values; give back its rounded queries [n, heads, head]."""
-        qkv = qkv.reshape(len(qkv), -1, self.shape.head)
+        layer = self.layers[index]
+        if self._fuses(x):
+            return exact_fused.remember(self.heads, cache, index, layer.qkv, x, turn, where)
+        qkv = layer.qkv.apply(x).reshape(len(x), -1, self.shape.head)
         self.heads.rotate(qkv, turn)
         return self.heads.remember(cache, index, where, qkv)
+
+    def _finish(self, cache: Cache, index: int, x: Floats, query: Floats, plan: Plan) -> None:
+        """Add to the rows x what attention and the gated network make of them."""
+        layer, heads = self.layers[index], self.heads
+        if self._fuses(x):
+            mixed = plan.attend(cache, index, query, heads, exact_fused.attend)
+            x += exact_fused.product(layer.out, mixed)
+            x += exact_fused.feed_forward(layer.gate_up, layer.down, x)
+        else:
+            x += layer.out.apply(plan.attend(cache, index, query, heads))
+            x += layer.down.apply(exact.gated(layer.gate_up.apply(x)))
 
     def _outputs(self, x: Floats, keeps: list[int]) -> list[Output]:
         if not len(x):
             empty = Output(np.empty((0, self.shape.vocab)), np.empty((0, self.shape.hidden), "u2"))
             return [empty for _ in keeps]
-        states = exact.rms_norm(x, self.norm, self.shape.epsilon)
-        logits, patterns = self.head.apply(states), bfloat16_patterns(states)
+        norm, head = exact.rms_norm, self.head.apply
+        if self._fuses(x):
+            norm, head = exact_fused.rms_norm, partial(exact_fused.product, self.head)
+        states = norm(x, self.norm, self.shape.epsilon)
+        patterns, logits = bfloat16_patterns(states), head(states)
         ends = np.cumsum(keeps).tolist()
         return [Output(logits[e - k : e], patterns[e - k : e]) for e, k in zip(ends, keeps)]

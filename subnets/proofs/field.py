@@ -54,19 +54,22 @@ def interpolate(x: Ints, y: Ints) -> Ints:
 
 
 def evaluate(coefficients: Ints, x: Ints) -> Ints:
-    """The polynomial's values at x, eight coefficients at a time.
+    """The values [..., n] of polynomials [..., terms] at x [..., n], eight terms at a time.
 
     A group's value is a product of matrices below 2**35, which float64 holds exactly; groups
     are joined by Horner's rule in x**8.
     """
-    x = x % PRIME
-    powers = np.ones((GROUP + 1, len(x)), np.int64)
-    for k in range(GROUP):
-        powers[k + 1] = powers[k] * x % PRIME
-    groups = np.zeros((-(-len(coefficients) // GROUP), GROUP))
-    groups.reshape(-1)[: len(coefficients)] = coefficients
-    parts = (groups @ powers[:GROUP].astype(np.float64)).astype(np.int64)
-    result = np.zeros(len(x), np.int64)
-    for part in parts[::-1]:
-        result = (result * powers[GROUP] + part) % PRIME
+    x, terms = x % PRIME, coefficients.shape[-1]
+    powers = np.ones((*x.shape[:-1], GROUP, x.shape[-1]), np.int64)
+    for k in range(1, GROUP):
+        powers[..., k, :] = powers[..., k - 1, :] * x % PRIME
+    step = powers[..., -1, :] * x % PRIME
+    groups = np.zeros((*coefficients.shape[:-1], -(-terms // GROUP), GROUP))
+    groups.reshape(*coefficients.shape[:-1], -1)[..., :terms] = coefficients
+    parts = (groups @ powers.astype(np.float64)).astype(np.int64)
+    result = parts[..., -1, :] % PRIME
+    for k in range(parts.shape[-2] - 2, -1, -1):
+        result *= step
+        result += parts[..., k, :]
+        result %= PRIME
     return result

@@ -89,6 +89,17 @@ def _ceilings() -> Floats:
     return gumbel((np.arange(1 << 16, dtype=np.uint64) << COARSE) | np.uint64(0xFFFF)) + SLACK
 
 
+@cache
+def _floors() -> Floats:
+    """The smallest noise of all draws that share their upper 16 bits."""
+    return gumbel(np.arange(1 << 16, dtype=np.uint64) << COARSE) - SLACK
+
+
 def ceiling(draws: Words) -> Floats:
     """Bounds that the noise of these draws does not exceed, at a tenth of its price."""
-    return _ceilings().take((draws >> COARSE).astype(np.intp))
+    return _ceilings().take((draws >> COARSE).view(np.int64))
+
+
+def floor(draws: Words) -> Floats:
+    """Bounds that the noise of these draws reaches."""
+    return _floors().take((draws >> COARSE).view(np.int64))

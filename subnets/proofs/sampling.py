@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ganglion.wire.text import Sampling as Sampling
 from subnets.proofs.ieee import Floats, exp
-from subnets.proofs.noise import Words, ceiling, gumbel, integers, noise
+from subnets.proofs.noise import Words, ceiling, floor, gumbel, integers, noise
 
 Mask = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.int64]
@@ -101,25 +101,32 @@ def noised(logits: Floats, draws: Draws | None, sampling: Sampling) -> Floats:
     return logits + sampling.temperature * added
 
 
-def leaders(logits: Floats, draws: Words, warm: Floats) -> tuple[Ids, Floats]:
+def leaders(
+    logits: Floats, draws: Words, warm: Floats, claimed: Ids | None = None
+) -> tuple[Ids, Floats, Floats]:
     """The tokens [n] with the highest noised score, the lower id of equal ones, and the scores.
 
-    `warm` [n, 1] are the temperatures. The noise itself is worked out only for tokens whose bound
-    reaches the score of the one with the highest bound: a few of a large vocabulary. Raises
-    ArithmeticError if a row holds no numbers.
+    `warm` [n, 1] are the temperatures. Third come the scores of the `claimed` tokens [n], if
+    there are any. The noise itself is worked out only for tokens whose upper bound reaches the
+    lower bound of the one with the highest: a few of a large vocabulary. Raises ArithmeticError
+    if a row holds no numbers.
     """
     bounds = logits + warm * ceiling(draws)
     rows = np.arange(len(logits))
     first = bounds.argmax(1)
-    reached = logits[rows, first] + warm[:, 0] * gumbel(draws[rows, first])
+    reached = logits[rows, first] + warm[:, 0] * floor(draws[rows, first])
     if np.isnan(reached).any():
         raise ArithmeticError("the model's scores are not numbers")
-    near, ids = np.nonzero(bounds >= reached[:, None])
+    if claimed is not None:
+        bounds[rows, claimed] = np.inf
+    near, ids = np.divmod(np.flatnonzero(bounds >= reached[:, None]), logits.shape[1])
     scores = logits[near, ids] + warm[near, 0] * gumbel(draws[near, ids])
     starts = np.searchsorted(near, rows)
     tops = np.maximum.reduceat(scores, starts)
     best = np.flatnonzero(scores == tops[near])
-    return ids[best[np.searchsorted(near[best], rows)]], tops
+    leading = ids[best[np.searchsorted(near[best], rows)]]
+    own = tops[:0] if claimed is None else scores[ids == claimed[near]]
+    return leading, tops, own
 
 
 def choose(logits: Floats, draws: Draws | None, sampling: Sampling) -> Ids:
@@ -175,8 +182,8 @@ def margins(logits: Floats, tokens: Sequence[int], sampling: Sampling, start: in
     draws = None if sampling.temperature == 0 else integers(sampling.seed, start, count, vocab)
     border, rows, ids = allowed(logits, sampling), np.arange(count), np.asarray(tokens, np.int64)
     if border is None and draws is not None:
-        first, tops = leaders(logits, draws, np.full((count, 1), sampling.temperature))
-        own = logits[rows, ids] + sampling.temperature * gumbel(draws[rows, ids])
+        warm = np.full((count, 1), sampling.temperature)
+        first, tops, own = leaders(logits, draws, warm, ids)
         gaps, right = tops - own, first == ids
     elif border is None:
         gaps, right = logits.max(1) - logits[rows, ids], logits.argmax(1) == ids

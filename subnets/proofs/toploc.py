@@ -62,10 +62,10 @@ def points_for(states: Patterns) -> int:
 
 def top_indices(flat: Patterns, count: int) -> Ints:
     """Indices of the `count` largest magnitudes, largest first, ties by index."""
-    magnitude = (flat & 0x7FFF).astype(np.int64)
+    magnitude = flat & 0x7FFF
     least = np.partition(magnitude, -count)[-count]
     candidates = np.flatnonzero(magnitude >= least)
-    order = np.argsort(-magnitude[candidates], kind="stable")
+    order = np.argsort(-magnitude[candidates].astype(np.int64), kind="stable")
     return candidates[order[:count]].astype(np.int64)
 
 
@@ -118,13 +118,8 @@ def parse_chunk(proof: bytes, points: int) -> tuple[int, Ints]:
     return modulus, coefficients
 
 
-def compare_chunk(proof: bytes, states: Patterns) -> Distance:
-    """Distance of one proof from the verifier's own states [tokens, hidden] of that chunk."""
-    flat = states.reshape(-1)
-    indices = top_indices(flat, points_for(states))
-    modulus, coefficients = parse_chunk(proof, len(indices))
-    claimed = evaluate(coefficients, indices % modulus)
-    own = flat[indices].astype(np.int64)
+def distance(claimed: Ints, own: Ints) -> Distance:
+    """Distance of the values [points] that a proof claims from the verifier's own."""
     agree = (claimed >> 7) == (own >> 7)
     errors = np.abs((claimed & 0x7F) - (own & 0x7F))[agree]
     if not len(errors):
@@ -138,10 +133,21 @@ def compare_chunk(proof: bytes, states: Patterns) -> Distance:
 
 
 def compare(proofs: Sequence[bytes], states: Patterns) -> tuple[Distance, ...]:
-    """Distances of all chunks; BadProof unless the count is exactly that of the tokens."""
+    """Distances of all chunks; BadProof unless the count is exactly that of the tokens.
+
+    Chunks of one size are evaluated together.
+    """
     if len(proofs) != chunks_for(len(states)):
         raise BadProof(f"{len(states)} tokens carry {chunks_for(len(states))} fingerprints, "
                        f"not {len(proofs)}")  # fmt: skip
-    return tuple(
-        compare_chunk(proof, states[i * CHUNK : (i + 1) * CHUNK]) for i, proof in enumerate(proofs)
-    )
+    read = []
+    for proof, at in zip(proofs, range(0, len(states), CHUNK)):
+        flat = states[at : at + CHUNK].reshape(-1)
+        indices = top_indices(flat, points_for(states[at : at + CHUNK]))
+        modulus, coefficients = parse_chunk(proof, len(indices))
+        read.append((coefficients, indices % modulus, flat[indices].astype(np.int64)))
+    found: list[Distance] = []
+    for _, alike in groupby(read, key=lambda chunk: len(chunk[1])):
+        polynomials, x, own = (np.array(column) for column in zip(*alike))
+        found += map(distance, evaluate(polynomials, x), own)
+    return tuple(found)

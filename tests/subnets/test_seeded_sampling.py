@@ -70,10 +70,11 @@ def test_exp_and_log_are_accurate(x: float, y: float) -> None:
     assert ieee.log(np.array([y]))[0] == pytest.approx(np.log(y), rel=1e-13, abs=1e-13)
 
 
-def test_no_noise_exceeds_its_bound() -> None:
+def test_no_noise_exceeds_its_bounds() -> None:
     ends = np.arange(0, 1 << 32, 1 << 16, dtype=np.uint64)
     for draws in (ends, ends + np.uint64(0x8000), ends + np.uint64(0xFFFF)):
         assert (noise.ceiling(draws) >= noise.gumbel(draws)).all()
+        assert (noise.floor(draws) <= noise.gumbel(draws)).all()
 
 
 @given(
@@ -93,9 +94,12 @@ def test_leaders_are_the_highest_of_all_noised_scores(
         rng.choice([1, 1 << 31])
     )
     scores = logits + heat * noise.gumbel(draws)
-    ids, tops = leaders(logits, draws, np.full((rows, 1), heat))
-    assert np.array_equal(ids, scores.argmax(1))
-    assert np.array_equal(tops, scores.max(1))
+    warm, claimed = np.full((rows, 1), heat), rng.integers(0, vocab, rows)
+    for claims in (None, claimed):
+        ids, tops, own = leaders(logits, draws, warm, claims)
+        assert np.array_equal(ids, scores.argmax(1))
+        assert np.array_equal(tops, scores.max(1))
+        assert claims is None or np.array_equal(own, scores[np.arange(rows), claims])
 
 
 def test_scores_that_are_no_numbers_are_an_error() -> None:
