@@ -78,12 +78,22 @@ class Client(Reads):
     async def connect(self) -> None:
         """Open the connection and learn the chain; raises NodeUnreachable."""
         await self.rpc.connect()
-        genesis = await self.rpc.call("chain_getBlockHash", [0])
-        if self.genesis_hash and genesis != self.genesis_hash:
-            raise NodeUnreachable(f"{self.rpc.url} now serves another chain (genesis {genesis})")
-        self.genesis_hash = genesis
+        await self.check_chain()
         await self.refresh_runtime()
         self._keep_watch()
+
+    async def check_chain(self) -> None:
+        """Raise NodeUnreachable if the node serves another chain than when we first asked it.
+
+        A connection that broke is dialled again by itself, and may then reach another chain.
+        """
+        genesis = await self.rpc.call("chain_getBlockHash", [0])
+        if self.genesis_hash and genesis != self.genesis_hash:
+            raise NodeUnreachable(
+                f"{self.rpc.url} now serves another chain (genesis {genesis}): "
+                "start again to use it"
+            )
+        self.genesis_hash = genesis
 
     async def close(self) -> None:
         """Close the connection."""

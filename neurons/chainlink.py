@@ -79,7 +79,9 @@ class ChainLink:
         return bytes.fromhex(self.client.genesis_hash.removeprefix("0x"))
 
     async def view(self) -> View:
-        """The subnet now. UnknownName if it does not exist."""
+        """The subnet now. UnknownName if it does not exist, NodeUnreachable if the node has
+        changed to another chain, where nothing that we know holds."""
+        await self.client.check_chain()
         head = await self.client.at_head()
         graph = await head.metagraph(self.netuid)
         return View(graph.block, head.at_hash or "", graph)

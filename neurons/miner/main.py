@@ -139,13 +139,23 @@ class Standings:
     def __init__(self, chain: ChainLink) -> None:
         self._chain = chain
         self._stakes: dict[bytes, float] = {}
+        self._seated = True
 
     def __call__(self, caller: bytes) -> float:
         return self._stakes.get(caller, 0.0)
 
     async def refresh(self) -> None:
-        """Read the stakes once."""
-        self._stakes = (await self._chain.view()).stakes
+        """Read the stakes once, and tell when others have taken this miner's seat."""
+        view = await self._chain.view()
+        self._stakes = view.stakes
+        seated = view.neuron(self._chain.hotkey.address) is not None
+        if self._seated and not seated:
+            log.warning(
+                "this hotkey has lost its seat on subnet %d, so nobody asks it any more: start "
+                "again to register anew",
+                self._chain.netuid,
+            )
+        self._seated = seated
 
     async def keep_fresh(self) -> None:
         """Read the stakes again and again."""

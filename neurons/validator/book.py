@@ -9,9 +9,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from ganglion.errors import GanglionError
 from subnets.scoring import Record
 
 log = logging.getLogger(__name__)
+
+
+class BookProblem(GanglionError):
+    """The file of the scores cannot be read or written; the message says why."""
 
 
 class Book:
@@ -22,7 +27,16 @@ class Book:
         self.records: dict[str, Record] = {}
         self.commits: list[dict[str, Any]] = []
         if path is not None and path.exists():
-            self._read(path)
+            try:
+                self._read(path)
+            except OSError as e:
+                raise self._problem(e) from e
+
+    def _problem(self, e: OSError) -> BookProblem:
+        return BookProblem(
+            f"the scores cannot be kept in {self.path} ({e.strerror}): name a file in a folder "
+            "that you may write, with --state"
+        )
 
     def _read(self, path: Path) -> None:
         try:
@@ -42,11 +56,17 @@ class Book:
             del self.records[gone]
 
     def save(self) -> None:
-        """Write the file in one step, so that a crash leaves the old or the new one."""
+        """Write the file in one step, so that a crash leaves the old or the new one.
+
+        BookProblem if that is not possible.
+        """
         if self.path is None:
             return
         records = {hotkey: record.to_json() for hotkey, record in self.records.items()}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps({"records": records, "commits": self.commits}), "utf-8")
-        os.replace(fresh, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps({"records": records, "commits": self.commits}), "utf-8")
+            os.replace(fresh, self.path)
+        except OSError as e:
+            raise self._problem(e) from e

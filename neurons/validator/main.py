@@ -189,8 +189,8 @@ async def validate(options: argparse.Namespace) -> None:
         patience = Patience(total=options.timeout)
         caller = await stack.enter_async_context(Caller(hotkey, patience))
         examiner = make_examiner(options, caller, identity, stack)
-        uid = await chain.register(program.coldkey_of(options))
         book = Book(options.state)
+        book.save()
         validator = Validator(chain, examiner, book, policy, options.sample)
         if isinstance(examiner, TextExaminer):
             validator.thresholds = AgreedThresholds(chain, examiner)
@@ -201,6 +201,8 @@ async def validate(options: argparse.Namespace) -> None:
             server = Server(status.app, options.status_host, options.status_port)
             await server.start()
             stack.push_async_callback(server.stop)
+        # Nothing is paid for before everything else that can fail has been tried.
+        uid = await chain.register(program.coldkey_of(options))
         log.info("%s uid=%d hotkey=%s", READY, uid, hotkey.address)
         await validator.run(options.interval)
 

@@ -13,7 +13,7 @@ from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
-from neurons.validator.book import Book
+from neurons.validator.book import Book, BookProblem
 from neurons.validator.examiner import EmbedExaminer, TextExaminer
 from neurons.validator.rounds import Miner, mark_duplicates, run_round
 from subnets.scoring import Policy, apply_round
@@ -89,3 +89,11 @@ def test_the_book_survives_a_restart_and_a_broken_file(tmp_path: Path) -> None:
     path.write_text('{"records": 5')
     assert Book(path).records == {}
     assert path.with_suffix(".broken").exists()
+
+
+def test_a_book_that_cannot_be_kept_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BookProblem, match="Is a directory.*--state"):
+        Book(tmp_path)
+    with pytest.raises(BookProblem, match="file/book.json .*--state"):
+        Book(tmp_path / "file" / "book.json").save()
