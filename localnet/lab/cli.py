@@ -27,6 +27,9 @@ def run(argv: Sequence[str]) -> int:
     except (ScenarioError, RayMissing, plots.PlotsMissing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("error: stopped before the end; nothing was reported", file=sys.stderr)
+        return 130
     return code
 
 

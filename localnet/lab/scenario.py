@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -76,21 +75,22 @@ def names() -> list[str]:
     return sorted(p.stem for p in SHIPPED.glob("*.py") if p.stem != "__init__")
 
 
-def load(name: str) -> ModuleType:
-    """A scenario's module, by the name of a shipped one or the path of a file.
-
-    Raises ScenarioError.
-    """
+def find(name: str) -> Path:
+    """Where a scenario is, by the name of a shipped one or the path of a file. ScenarioError."""
     path = Path(name) if name.endswith(".py") else SHIPPED / f"{name}.py"
     if not path.is_file():
         raise ScenarioError(f"no scenario {name!r}: name one of {', '.join(names())} or a .py file")
-    spec = importlib.util.spec_from_file_location(f"lab_scenario_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    return path
+
+
+def load(name: str, source: str | None = None) -> ModuleType:
+    """A scenario's module, from its text where that is at hand. Raises ScenarioError."""
+    if source is None:
+        source = find(name).read_text()
+    module = ModuleType(f"lab_scenario_{Path(name).stem}")
+    exec(compile(source, name, "exec"), vars(module))
     if not callable(getattr(module, "build", None)):
-        raise ScenarioError(f"{path} has no function build(...) that returns a Scenario")
+        raise ScenarioError(f"{name} has no function build(...) that returns a Scenario")
     return module
 
 
@@ -99,9 +99,11 @@ def options(module: ModuleType) -> dict[str, Option]:
     return {p.name: p.default for p in inspect.signature(module.build).parameters.values()}
 
 
-def build(name: str, given: Mapping[str, str | Option] | None = None) -> Scenario:
+def build(
+    name: str, given: Mapping[str, str | Option] | None = None, source: str | None = None
+) -> Scenario:
     """Set a scenario up; `given` options may be text. Raises ScenarioError."""
-    module = load(name)
+    module = load(name, source)
     known = options(module)
     chosen: dict[str, Option] = {}
     for key, value in (given or {}).items():

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import product
 from multiprocessing import get_context
-from typing import Any
 
+from localnet.lab.cluster import RayMissing as RayMissing
+from localnet.lab.cluster import each_on_ray
 from localnet.lab.play import play
-from localnet.lab.ray_probe import complaint
 from localnet.lab.report import Report, report
-from localnet.lab.scenario import Option, ScenarioError, build
+from localnet.lab.scenario import Option, ScenarioError, build, find
 
 Choice = str | Option
-
-
-class RayMissing(Exception):
-    """Ray is not installed or cannot be reached; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +26,8 @@ class Job:
     options: tuple[tuple[str, Choice], ...]
     epochs: int
     seed: int
+    source: str | None = None
+    """The text of a scenario that is a file: a cluster's workers do not have the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,9 @@ def jobs(
 ) -> list[Job]:
     """Every combination of the varied options, each with seeds 0, 1, ..."""
     build(scenario, {**fixed, **{k: v[0] for k, v in vary.items()}})  # tells wrong options early
+    source = find(scenario).read_text() if scenario.endswith(".py") else None
     return [
-        Job(scenario, tuple({**fixed, **dict(zip(vary, chosen))}.items()), epochs, seed)
+        Job(scenario, tuple({**fixed, **dict(zip(vary, chosen))}.items()), epochs, seed, source)
         for chosen in product(*vary.values())
         for seed in range(seeds)
     ]
@@ -57,7 +57,7 @@ def jobs(
 
 def run(job: Job) -> Outcome:
     """One run, in whatever process."""
-    history = play(build(job.scenario, dict(job.options)), job.epochs, job.seed)
+    history = play(build(job.scenario, dict(job.options), job.source), job.epochs, job.seed)
     return Outcome(job, report(history))
 
 
@@ -73,7 +73,7 @@ def sweep(
     RayMissing.
     """
     finished: dict[Job, Outcome] = {}
-    source = _on_ray(todo, ray_address) if ray_address else _on_cores(todo, workers)
+    source = each_on_ray(run, todo, ray_address) if ray_address else _on_cores(todo, workers)
     for outcome in source:
         finished[outcome.job] = outcome
         after(outcome)
@@ -84,31 +84,16 @@ def _on_cores(todo: Sequence[Job], workers: int) -> Iterator[Outcome]:
     if workers <= 1:
         yield from map(run, todo)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, _DEAF)
+    try:
         for future in as_completed([pool.submit(run, job) for job in todo]):
             yield future.result()
-
-
-def _on_ray(todo: Sequence[Job], address: str) -> Iterator[Outcome]:
-    try:
-        import ray
-    except ImportError as error:
-        raise RayMissing("sweeps on a cluster need Ray: pip install 'ganglion[ray]'") from error
-    why = complaint(address)
-    if why is not None:
-        raise RayMissing(f"no Ray cluster answers at {address}: {why}")
-    try:
-        ray.init(address=None if address == "local" else address, log_to_driver=False)
-    except ConnectionError as error:
-        raise RayMissing(f"no Ray cluster answers at {address}: {error}") from error
-    try:
-        task: Any = ray.remote(run)
-        pending = [task.remote(job) for job in todo]
-        while pending:
-            done, pending = ray.wait(pending)
-            yield from ray.get(done)
     finally:
-        ray.shutdown()
+        pool.shutdown(cancel_futures=True)
+
+
+_DEAF = (signal.SIGINT, signal.SIG_IGN)
+"""Ctrl-C is for the process that asked; its workers end with the run they are at."""
 
 
 def values(text: str) -> list[Choice]:
