@@ -56,6 +56,17 @@ CLIENTS = (
     ClientSpec("bittensor-11", "bittensor_11.py", ("bittensor==11.3.0",)),
     ClientSpec("bittensor-10", "bittensor_10.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
     ClientSpec("btcli-9", "btcli_9.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
+    ClientSpec(
+        "bittensor-9",
+        "bittensor_9.py",
+        # A later one brings cyscale, which owns the same import name as this one's scalecodec.
+        ("bittensor==9.12.2", "async-substrate-interface==1.5.15"),
+    ),
+    ClientSpec(
+        "async-substrate-interface",
+        "async_substrate_interface_2.py",
+        ("async-substrate-interface==2.2.1", "bittensor-wallet==4.1.1"),
+    ),
     ClientSpec("polkadot-js", "polkadot_js.mjs", ("@polkadot/api@16.5.6",), "node"),
     ClientSpec(
         "papi",
@@ -129,7 +140,7 @@ def run_client(
         for line in process.stdout:
             if not line.startswith("{"):
                 continue
-            message = json.loads(line)
+            message, _ = json.JSONDecoder().raw_decode(line)  # some clients write on in the line
             if message.get("ask") == "restart":
                 if node is not None:
                     node.kill()
