@@ -60,7 +60,7 @@ SUITES = {
         "bittensor",
         "10.5.0",
         "GANGLION_UPSTREAM_SDK10",
-        "the opentensor/bittensor repository (its newest tests are of v10.2.0)",
+        "the latent-to/bittensor repository (v10.3.0, commit c39dfafd)",
         "tests/e2e_tests",
         ini="tests/pytest.ini",
         settings=(("BT_NO_PARSE_CLI_ARGS", "false"),),
