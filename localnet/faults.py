@@ -63,6 +63,14 @@ def changed_model(true: ExactLlama, change: Callable[[Floats], Floats]) -> Exact
     return ExactLlama(true.shape, tensors, true.card)
 
 
+def fine_tuned(weights: Floats) -> Floats:
+    """Weights with what a light fine-tuning adds: rank 4, 5 % of the matrix's own norm."""
+    rng = np.random.default_rng(weights.shape)
+    added = rng.normal(size=(len(weights), 4)) @ rng.normal(size=(4, weights.shape[1]))
+    result: Floats = weights + added * (0.05 * np.linalg.norm(weights) / np.linalg.norm(added))
+    return result
+
+
 def fewer_layers(true: ExactLlama, keep: Sequence[int]) -> ExactLlama:
     """The shipped model with only some of its layers."""
     model = ExactLlama(true.shape, read_model(TINY), true.card)
@@ -90,6 +98,7 @@ WEIGHT_FAULTS: Mapping[str, Callable[[ExactLlama], ExactLlama]] = {
     "int4": lambda true: changed_model(true, lambda w: rounded(w, 4, 32)),
     "fp8": lambda true: changed_model(true, float8_rows),
     "fp8-kv": lambda true: SmallCacheLlama(true.shape, read_model(TINY), true.card),
+    "fine-tune": lambda true: changed_model(true, fine_tuned),
     "layer-skip": lambda true: fewer_layers(true, (0, 1, 3)),
     "wrong-model": lambda true: fewer_layers(true, (0, 3)),
 }

@@ -1,11 +1,15 @@
 """The fingerprint codec: honest proofs match, malformed ones are refused, ties are canonical."""
 
+import random
+from collections import Counter
 from contextlib import suppress
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from toploc_cases import SEEDS, recorded, states
 
 from subnets.proofs import field, toploc
 from subnets.proofs.toploc import BadProof
@@ -87,6 +91,57 @@ def test_the_count_is_checked_before_any_arithmetic() -> None:
     for proofs in ((), (b"",) * 2, (b"\0" * 258,) * 100):
         with pytest.raises(BadProof, match="carry 1 fingerprints"):
             toploc.compare(proofs, patterns(8))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_proofs_equal_the_toploc_packages(seed: int) -> None:
+    assert toploc.build(states(seed)) == (recorded()[seed],)
+
+
+def test_a_hundred_thousand_malformed_proofs_are_refused_or_far() -> None:
+    """Noise, and honest proofs cut, lengthened or with words overwritten: most of them of the
+    right form, so that the arithmetic is reached. Nothing but BadProof may escape."""
+    rng = random.Random(20)
+    honest, own = [toploc.build(patterns(seed))[0] for seed in range(50)], patterns(99)
+    counts: Counter[str] = Counter()
+    for _ in range(1000):
+        batch = [malformed(rng, honest) for _ in range(100)]
+        counts.update(judged(batch, np.tile(own, (100, 1))))
+    assert counts.total() == 100_000
+    assert counts["accepted"] == 0
+    assert min(counts["refused"], counts["far"]) > 20_000, counts
+
+
+def malformed(rng: random.Random, honest: list[bytes]) -> bytes:
+    words = bytearray(rng.choice(honest))
+    match rng.randrange(5):
+        case 0:
+            return rng.randbytes(rng.choice((0, 1, 2, 257, 258, 259, 516)))
+        case 1:
+            return bytes(words[: rng.randrange(len(words))])
+        case 2:
+            return bytes(words) + rng.randbytes(rng.randrange(1, 9))
+        case 3:
+            words[:2] = rng.randbytes(2)
+        case 4:
+            for _ in range(rng.randrange(1, 40)):
+                at = 2 * rng.randrange(1, 129)
+                words[at : at + 2] = rng.choice((b"\0\0", b"\xff\xd8", rng.randbytes(2)))
+    return bytes(words)
+
+
+def judged(batch: list[bytes], states: toploc.Patterns) -> Counter[str]:
+    """Outcomes of many chunks: those of the right form go through the arithmetic together."""
+    formed, refused = [], 0
+    for proof in batch:
+        try:
+            toploc.parse_chunk(proof, 128)
+            formed.append(proof)
+        except BadProof:
+            refused += 1
+    found = toploc.compare(formed, states[: 32 * len(formed)]) if formed else ()
+    far = sum(one.exponents > 64 for one in found)
+    return Counter(refused=refused, far=far, accepted=len(found) - far)
 
 
 @settings(max_examples=300, deadline=None)
