@@ -58,6 +58,7 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
         request.headers.get("X-Ganglion-Verify", "").lower() == "before",
         request.headers.get("X-Ganglion-Class", "").lower() == "exact",
         most,
+        request.headers.get("X-Ganglion-Tier", "").lower() == "latency",
     )
 
 

@@ -46,7 +46,7 @@ class EmbedGateway:
     ) -> web.Response:
         """The whole response; ApiError if there is none."""
         limit = wish.price_limit(await self._store.price_limit(wish.key))
-        wanted = Wanted(model, 0, limit, wish.exact)
+        wanted = Wanted(model, 0, limit, wish.exact, quick=wish.quick)
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked and model in self.router.models():
             raise nobody_fits()

@@ -3,11 +3,13 @@
 A miner's score is quality over price, time to first token and load, each to a power that the
 policy sets; the draw is by weight, so that nobody starves and nobody is flooded. Miners that fail
 are left out for a while that doubles with every failure. A conversation tends to go where its
-beginning is still in the cache.
+beginning is still in the cache. Requests of the latency tier go to a free miner of the fast class
+as long as there is one.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -23,6 +25,10 @@ OUTAGE_FAILURES = 3
 PREFIX_STEP = 256
 BUSY_SLACK = 4  # open requests that the holder of a prefix may have beyond twice the least
 PREFIXES_KEPT = 4096
+MEASURED = 3  # first tokens that must have been timed before a miner can be of the fast class
+FAST_FACTOR = 2.0  # times that one of the fast class may take of the quickest one's
+USUAL_ANSWER = 64  # tokens over which classes are compared
+ROOM = 8  # open requests of this gateway at which a miner counts as busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,13 @@ class Miner:
             return max(4 * self.first_token, 0.2)
         return sorted(self.recent)[int(0.95 * (len(self.recent) - 1))]
 
+    @property
+    def pace(self) -> float:
+        """Seconds that a usual answer takes here, as measured; infinite before that."""
+        if len(self.recent) < MEASURED:
+            return math.inf
+        return self.first_token + (USUAL_ANSWER - 1) * self.gap
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -71,6 +84,7 @@ class Wanted:
     max_price: float | None = None
     exact: bool = False
     prefix: tuple[bytes, ...] = ()
+    quick: bool = False  # of the latency tier
 
 
 def prefix_names(text: str) -> tuple[bytes, ...]:
@@ -80,6 +94,12 @@ def prefix_names(text: str) -> tuple[bytes, ...]:
         last = blake2b(last + text[at : at + PREFIX_STEP].encode(), digest_size=8).digest()
         names.append(last)
     return tuple(names)
+
+
+def fast_and_free(miners: Sequence[Miner]) -> list[Miner]:
+    """Those that are not much slower than the quickest and have room now."""
+    limit = FAST_FACTOR * min((m.pace for m in miners), default=math.inf)
+    return [m for m in miners if m.pace <= limit and m.pace < math.inf and m.open < ROOM]
 
 
 class Router:
@@ -148,7 +168,8 @@ class Router:
         return holder, 1.0 + (self.policy.affinity - 1.0) * (longest + 1) / len(names)
 
     def rank(self, wanted: Wanted, now: float) -> list[Miner]:
-        """All able miners in the order to try them: a weighted draw without replacement."""
+        """All able miners in the order to try them: a weighted draw without replacement, in which
+        those that are fast and free come first if the request is of the latency tier."""
         able = self.able(wanted, now)
         holder, times = self.affinity(wanted, able)
 
@@ -156,7 +177,11 @@ class Router:
             weight = self.score(miner) * (times if miner.target.hotkey == holder else 1.0)
             return self._random.expovariate(max(weight, 1e-300))
 
-        ranked = sorted(able, key=drawn)
+        if wanted.quick:
+            first = {m.target.hotkey for m in fast_and_free(able)}
+            ranked = sorted(able, key=lambda m: (m.target.hotkey not in first, drawn(m)))
+        else:
+            ranked = sorted(able, key=drawn)
         if ranked:
             self._remember(wanted.prefix, ranked[0].target.hotkey)
         return ranked

@@ -75,6 +75,7 @@ class Wish:
     verify_first: bool = False
     exact: bool = False
     max_price: float | None = None
+    quick: bool = False
 
     def price_limit(self, of_key: int | None) -> float | None:
         """The lower of what the caller and the key's owner allow a miner to ask."""
@@ -177,7 +178,8 @@ class TextGateway:
         )
         least = size // BYTES_A_TOKEN
         limit = wish.price_limit(await self.store.price_limit(wish.key))
-        wanted = Wanted(model, least, limit, wish.exact, prefix_names(call.spoken))
+        prefix = prefix_names(call.spoken)
+        wanted = Wanted(model, least, limit, wish.exact, prefix, wish.quick)
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise nobody_fits()

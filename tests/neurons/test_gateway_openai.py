@@ -39,6 +39,7 @@ ALICE = Keypair.from_uri("//Alice")
 IDENTITY = Identity(ALICE, GENESIS, NETUID)
 MODEL = "ganglion/tiny"
 CHAT = [{"role": "user", "content": "What does json.dumps do?"}]
+ONE_TOKEN = {"model": MODEL, "messages": CHAT, "max_tokens": 1}
 PRICES = Prices(1_000_000, 2_000_000)  # one rao a prompt token, two an output token
 
 
@@ -225,6 +226,20 @@ async def test_a_dying_miner_is_invisible_to_the_caller(tiny: Loaded, tmp_path: 
             assert text == whole.choices[0].message.content
 
 
+async def test_the_latency_tier_keeps_to_the_fast_class(tiny: Loaded, tmp_path: Path) -> None:
+    async with serving(tiny, "//Bob") as fast, serving(tiny, "//Charlie") as slow:
+        async for gateway in gateways(tiny, tmp_path, fast, slow):
+            known = gateway.text.router.miners
+            for running, gap, price in ((fast, 0.01, 100.0), (slow, 9.0, 1.0)):
+                one = known[running.target.hotkey]
+                one.gap, one.price = gap, price
+                one.recent.extend([5.0] * 8)  # no rival is called for meanwhile
+            ask = {**ONE_TOKEN, "extra_headers": {"X-Ganglion-Tier": "latency"}}
+            send = gateway.client.chat.completions.with_raw_response.create
+            served = [(await send(**ask)).headers["X-Ganglion-Miner"] for _ in range(12)]
+            assert set(served) == {str(known[fast.target.hotkey].uid)}
+
+
 async def test_leaving_early_is_billed_for_what_was_delivered(gateway: Gatewayed) -> None:
     stream = await gateway.client.chat.completions.create(
         model=MODEL, messages=CHAT, max_tokens=900, stream=True
@@ -341,9 +356,6 @@ async def test_several_gateways_behind_one_name(
             one.store.disable_key(one.key.split("-")[1])
             with pytest.raises(openai.AuthenticationError):
                 await elsewhere.chat.completions.create(**ask)
-
-
-ONE_TOKEN = {"model": MODEL, "messages": CHAT, "max_tokens": 1}
 
 
 async def bill_of_one_token(gateway: Gatewayed) -> int:

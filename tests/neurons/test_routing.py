@@ -8,7 +8,7 @@ import pytest
 from ganglion.wire.call import Target
 from neurons.engine.base import PAGE, pages_for
 from neurons.engine.pages import PagePool
-from neurons.gateway.router import Miner, Policy, Router, Wanted, prefix_names
+from neurons.gateway.router import ROOM, Miner, Policy, Router, Wanted, prefix_names
 
 MODEL = Wanted("m")
 
@@ -118,6 +118,34 @@ def test_when_all_are_banned_somebody_is_still_tried() -> None:
     made = router(only)
     made.on_failure(only, 0.0, hard=True)
     assert first_choices(made, MODEL, 3, 1.0) == {1: 3}
+
+
+def paced(uid: int, first_token: float, gap: float, price: float = 1.0) -> Miner:
+    made = miner(uid, price)
+    made.first_token, made.gap = first_token, gap
+    made.recent.extend([first_token] * 8)
+    return made
+
+
+def test_the_latency_tier_goes_to_fast_miners_while_one_is_free() -> None:
+    """However cheap and near a slow-class miner is; and it serves when no fast one is free."""
+    fast, second = paced(1, 0.2, 0.01, price=50), paced(2, 0.3, 0.015, price=50)
+    slow, fresh = paced(3, 0.05, 0.1), miner(4)  # quick to begin, slow to go on; never measured
+    made, quick = router(fast, second, slow, fresh), Wanted("m", quick=True)
+    assert set(first_choices(made, quick, 2000)) == {1, 2}
+    assert [sorted(m.uid for m in made.rank(quick, 0.0)[2:]) for _ in range(99)] == [[3, 4]] * 99
+    assert set(first_choices(made, MODEL, 2000)) >= {3, 4}, "other requests go where it is cheap"
+    fast.open = ROOM
+    assert first_choices(made, quick, 500) == {2: 500}
+    second.banned_until = 9.0
+    assert set(first_choices(made, quick, 500)) >= {3, 4}
+    fast.open = ROOM - 1
+    assert first_choices(made, quick, 500) == {1: 500}
+
+
+def test_with_nobody_measured_the_latency_tier_is_as_any_other() -> None:
+    made = router(miner(1), miner(2))
+    assert set(first_choices(made, Wanted("m", quick=True), 200)) == {1, 2}
 
 
 def test_busy_miners_are_chosen_less() -> None:

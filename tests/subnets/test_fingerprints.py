@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from toploc_cases import SEEDS, recorded, states
 
 from subnets.proofs import field, toploc

@@ -2,8 +2,9 @@
 """Our fingerprints equal the `toploc` package's, byte for byte. Only with GANGLION_ORACLES=1.
 
 What the package made is recorded (`vectors/toploc-proofs.jsonl`), and test_fingerprints.py
-compares with that always; this asks the package itself. The wheel's compiled parts fit one release of torch, so the C++ source in it is compiled against
-the torch that is here; that takes a compiler and most of a minute.
+compares with that always; this asks the package itself. The wheel's compiled parts fit one release
+of torch, so the C++ source in it is compiled against the torch that is here; that takes a compiler
+and most of a minute.
 """
 
 import importlib.util

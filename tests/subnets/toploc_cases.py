@@ -1,4 +1,4 @@
-"""Hidden states that every machine draws alike, for comparing proofs with the `toploc` package's."""
+"""Hidden states that every machine draws alike, to compare proofs with the `toploc` package's."""
 
 from __future__ import annotations
 
