@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from ganglion import keys, ss58
 from ganglion.errors import GanglionError, InvalidAddress
@@ -238,17 +238,19 @@ class _Given:
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> _Given:
-        lowered = {name.lower(): value for name, value in headers.items()}
-        if lowered.get(HEADER_VERSION.lower()) != VERSION:
+        # servers' headers are found in any spelling; those of a plain dict are made so
+        if HEADER_VERSION not in headers or HEADER_VERSION.lower() not in headers:
+            headers = _AnyCase({name.lower(): value for name, value in headers.items()})
+        if headers.get(HEADER_VERSION) != VERSION:
             raise MalformedAuth(f"{HEADER_VERSION} must be {VERSION}")
-        sender = _required(lowered, HEADER_HOTKEY)
-        nonce = _required(lowered, HEADER_NONCE)
+        sender = _required(headers, HEADER_HOTKEY)
+        nonce = _required(headers, HEADER_NONCE)
         if not _DECIMAL.fullmatch(nonce):
             raise MalformedAuth(f"{HEADER_NONCE} must be a decimal number of nanoseconds")
-        crypto = _SCHEMES.get(lowered.get(HEADER_CRYPTO.lower(), "sr25519").lower())
+        crypto = _SCHEMES.get(headers.get(HEADER_CRYPTO, "sr25519").lower())
         if crypto is None:
             raise MalformedAuth(f"{HEADER_CRYPTO} must be sr25519 or ed25519")
-        text = _required(lowered, HEADER_SIGNATURE)
+        text = _required(headers, HEADER_SIGNATURE)
         if not _HEX.fullmatch(text) or len(text.removeprefix("0x")) != 2 * SIGNATURE_SIZE:
             raise MalformedAuth(f"{HEADER_SIGNATURE} must be {SIGNATURE_SIZE} bytes in hex")
         try:
@@ -258,7 +260,7 @@ class _Given:
         return cls(
             caller=Caller(sender, int(nonce), crypto, public_key),
             signature=bytes.fromhex(text.removeprefix("0x")),
-            receiver=lowered.get(HEADER_RECEIVER.lower()),
+            receiver=headers.get(HEADER_RECEIVER),
         )
 
 
@@ -268,8 +270,15 @@ def _account_of(address: str) -> bytes:
     return ss58.decode(address, prefix=None)
 
 
-def _required(lowered: Mapping[str, str], name: str) -> str:
-    value = lowered.get(name.lower())
+class _AnyCase(dict[str, str]):
+    """Headers under lower-case names, found in any spelling."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+
+def _required(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name)
     if not value:
         raise MalformedAuth(f"{name} is missing")
     return value

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import pbkdf2_hmac
 from secrets import token_bytes
 
@@ -122,7 +122,7 @@ class Keypair:
     @property
     def address(self) -> str:
         """SS58 address on the default network (42)."""
-        return ss58.encode(self.public_key)
+        return _address_of(self.public_key)
 
     def public(self) -> Keypair:
         """The same key without its secret."""
@@ -151,6 +151,12 @@ class Keypair:
         step = sr25519.hard_derive_keypair if junction.hard else sr25519.derive_keypair
         _, public, secret = step((junction.chain_code, self.public_key, self.secret), b"")
         return Keypair(bytes(public), self.crypto, bytes(secret))
+
+
+@lru_cache(maxsize=4096)
+def _address_of(public_key: bytes) -> str:
+    """Whoever signs requests asks for its own address again and again, and base58 is slow."""
+    return ss58.encode(public_key)
 
 
 _ED25519_HDKD = b"\x2cEd25519HDKD"  # the SCALE form of the text

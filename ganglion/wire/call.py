@@ -24,6 +24,9 @@ from ganglion.wire.text import PATH, Reported, TextAnswer, TextRequest
 KEEP_SECONDS = 18.0
 """How long an idle connection is kept; neurons close theirs after 20 s."""
 
+NEEDLESS = ("Accept", "Accept-Encoding", "User-Agent")
+"""Headers of aiohttp's that say nothing to a neuron."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -72,11 +75,12 @@ class Caller:
 
     def __init__(self, hotkey: Keypair, patience: Patience | None = None) -> None:
         self.hotkey, self.patience = hotkey, patience or Patience()
+        self._timeout = self.patience.timeout()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Caller:
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=KEEP_SECONDS)
-        self._session = aiohttp.ClientSession(connector=connector)
+        self._session = aiohttp.ClientSession(connector=connector, skip_auto_headers=NEEDLESS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -86,7 +90,9 @@ class Caller:
 
     def _headers(self, target: Target, method: str, path: str, body: bytes) -> dict[str, str]:
         signed = btauth.sign(self.hotkey, method, path, body, receiver=target.hotkey)
-        return {**signed, "Content-Type": "application/json"}
+        if body:
+            signed["Content-Type"] = "application/json"
+        return signed
 
     async def pieces(
         self, target: Target, method: str, path: str, body: bytes = b""
@@ -98,7 +104,7 @@ class Caller:
         url, size = target.url + path, 0
         try:
             async with self._session.request(
-                method, url, data=body, headers=headers, timeout=self.patience.timeout()
+                method, url, data=body or None, headers=headers, timeout=self._timeout
             ) as reply:
                 if reply.status != 200:
                     raise await _refusal(reply)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from ganglion.wire import vectors as embedding
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.sealed import KeyRing, UnknownKey
 from neurons.engine.batch import Overloaded
-from neurons.http import Gate, Handler, Refusal, Signed, application, json_response
+from neurons.http import Answer, Gate, Handler, Refusal, Reply, Signed, application, json_response
 from neurons.miner.embedding import EmbedService
 from neurons.miner.textgen import Event, Order, TextService
 
@@ -81,7 +82,7 @@ class MinerApp:
             if not self.open[caller]:
                 del self.open[caller]
 
-    async def generate(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
+    async def generate(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """POST /v1/generate: a stream of events."""
         assert self.text is not None
         try:
@@ -92,12 +93,12 @@ class MinerApp:
         with self._slot(signed.caller):
             return await self._answer(request, order)
 
-    async def seal_key(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
+    async def seal_key(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """GET /v1/seal: the key that orders are sealed to, signed by the hotkey."""
         assert self.seals is not None
-        return web.Response(body=self.seals.announced().to_bytes(), content_type="application/json")
+        return Reply(self.seals.announced().to_bytes())
 
-    async def generate_sealed(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
+    async def generate_sealed(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """POST /v1/sealed: the same as /v1/generate, but only the asker can read it."""
         assert self.seals is not None
         assert self.text is not None
@@ -122,7 +123,7 @@ class MinerApp:
 
     async def _answer(
         self, request: web.BaseRequest, order: Order, wrap: Wrap = lambda *event: event
-    ) -> web.StreamResponse:
+    ) -> Answer:
         assert self.text is not None
         events = self.text.answer(order)
         try:
@@ -138,7 +139,7 @@ class MinerApp:
         first: Event,
         wrap: Wrap,
         rest: AsyncIterator[Event] | None = None,
-    ) -> web.StreamResponse:
+    ) -> Answer:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
@@ -151,7 +152,7 @@ class MinerApp:
             log.info("a caller left in the middle of its answer")
         return response
 
-    async def vectors(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
+    async def vectors(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """POST /v1/embed: one JSON answer."""
         assert self.embed is not None
         try:
@@ -161,7 +162,7 @@ class MinerApp:
             self.refused["request"] += 1
             raise Refusal(400, "request", str(e)) from e
 
-    async def status(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
+    async def status(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """GET /status: what is served and how busy it is."""
         report: dict[str, Any] = {
             "up_seconds": round(time.monotonic() - self.started),
@@ -188,8 +189,9 @@ class MinerApp:
         return json_response(report)
 
 
+@lru_cache(maxsize=16)
 def describe(card: Any) -> dict[str, Any]:
-    """A model card as JSON."""
+    """A model card as JSON; read it only."""
     return {
         "model": card.name,
         "weights": "0x" + card.weights_hash.hex(),

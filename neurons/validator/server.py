@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from ganglion import ss58
-from neurons.http import Gate, Handler, Signed, application, json_response
+from neurons.http import Answer, Gate, Handler, Signed, application, json_response
 from neurons.validator.book import Book
 from neurons.validator.weights import WeightWriter
 
@@ -23,7 +23,7 @@ class StatusApp:
         routes: dict[tuple[str, str], Handler] = {("GET", "/status"): self.status}
         self.app = application(gate, routes)
 
-    async def status(self, request: web.BaseRequest, signed: Signed) -> web.StreamResponse:
+    async def status(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """The caller's own record, and how the validator itself is doing."""
         record = self._book.records.get(ss58.encode(signed.caller))
         report: dict[str, Any] = {

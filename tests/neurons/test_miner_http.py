@@ -187,3 +187,45 @@ async def test_a_dead_miner_is_unreachable_not_wrong() -> None:
         with pytest.raises(CallFailed) as caught:
             await caller.text(Target(ALICE.address, "127.0.0.1", 1), ask())
     assert caught.value.reason == "unreachable"
+
+
+async def exchange(target: Target, *requests: bytes) -> bytes:
+    """What the server sends back to these bytes until it closes the connection."""
+    reader, writer = await asyncio.open_connection(target.host, target.port)
+    writer.write(b"".join(requests))
+    reply = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return reply
+
+
+def raw_request(
+    target: Target, method: str = "GET", path: str = "/status", version: str = "1.1", more: str = ""
+) -> bytes:
+    headers = btauth.sign(ALICE, method, path, receiver=target.hotkey)
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    return f"{method} {path} HTTP/{version}\r\nHost: x\r\n{''.join(lines)}{more}\r\n".encode()
+
+
+async def test_replies_keep_to_the_callers_wish_about_the_connection(miner: Running) -> None:
+    target, close = miner.target, "Connection: close\r\n"
+    kept, closed = raw_request(target), raw_request(target, more=close)
+    both = await exchange(target, kept, closed)  # sent ahead in one piece
+    first, second = both.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert b"Connection" not in first
+    assert b"Connection: close\r\n" in second
+    for reply in (first, second):
+        head, _, body = reply.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
+        assert orjson.loads(body)["text"]["model"] == "ganglion/tiny"
+    old = await exchange(target, raw_request(target, version="1.0"))
+    assert b"Connection: close\r\n" in old
+    assert orjson.loads(old.partition(b"\r\n\r\n")[2])["text"]
+    stay = "Connection: keep-alive\r\n"
+    older = await exchange(
+        target, raw_request(target, version="1.0", more=stay), raw_request(target, more=close)
+    )
+    assert b"Connection: keep-alive\r\n" in older
+    assert older.count(b"HTTP/1.1 200 OK\r\n") == 2
+    head = await exchange(target, raw_request(target, "HEAD", "/nothing", more=close))
+    assert head.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert head.endswith(b"\r\n\r\n")
