@@ -14,6 +14,7 @@ from typing import Any
 
 from chain.extensions import BlockUse, implicit_bytes
 from chain.extrinsics import (
+    DecodedOnce,
     Extrinsic,
     Signature,
     bare,
@@ -32,7 +33,7 @@ from chain.runtime.errors import CallError
 from chain.runtime.extension import Context, Extension
 from chain.runtime.metadata import metadata_bytes
 from chain.runtime.origin import NONE, signed
-from chain.runtime.runtime import CALLS, Runtime, event_encoder
+from chain.runtime.runtime import CALLS, Runtime, encode_event, event_encoder
 from chain.runtime.signatures import verify_signature
 from chain.runtime.state import State
 from chain.runtime.types import (
@@ -86,6 +87,8 @@ class Executive:
     def __init__(self, runtime: Runtime, genesis_hash: bytes = bytes(32)) -> None:
         self.runtime = runtime
         self.genesis_hash = genesis_hash
+        self._decoded = DecodedOnce()
+        self._success = lru_cache(maxsize=256)(_success)
         self._verified: OrderedDict[bytes, None] = OrderedDict()
         self._metadata: dict[int, bytes] = {}
         self._initialize = runtime.hooks("on_initialize")
@@ -186,25 +189,31 @@ class Executive:
     def _note_applied(self, s: State, ctx: Context, result: DispatchResult) -> None:
         kind = ctx.info.dispatch_class
         weight = result.weight + BASE_EXTRINSIC_WEIGHT
-        if result.error is None:
-            s.emit(_success(weight, kind, result.pays))
-        else:
-            info = DispatchEventInfo(Weight(weight, 0), kind, result.pays)
-            s.emit(system.ExtrinsicFailed(result.error.value(), info))
         block: BlockContext = s.block
         block.weight[kind] += weight
         block.length += ctx.length
-        self._encode_events(s, b"\0" + block.count.to_bytes(4, "little"))
+        phase = b"\0" + block.count.to_bytes(4, "little")
         block.count += 1
+        if result.error is None:
+            event, encoded = self._success(weight, kind, result.pays)
+            self._encode_events(s, phase, encoded)
+            s.emit(event)
+            block.encoded_events += 1
+        else:
+            info = DispatchEventInfo(Weight(weight, 0), kind, result.pays)
+            s.emit(system.ExtrinsicFailed(result.error.value(), info))
+            self._encode_events(s, phase)
 
-    def _encode_events(self, s: State, phase: bytes) -> None:
-        """Encode what was emitted since the last call, under one phase."""
+    def _encode_events(self, s: State, phase: bytes, last: bytes = b"") -> None:
+        """Encode what was emitted since the last call, and one that is encoded, under one phase."""
         block: BlockContext = s.block
         parts: list[bytes] = []
         for event in s.events[block.encoded_events :]:
             made: Any = type(event)
             head, encode_fields = event_encoder(made)
             parts += phase, head, encode_fields(event), b"\0"
+        if last:
+            parts += phase, last, b"\0"
         out = block.events
         assert out is not None
         out += b"".join(parts)
@@ -253,7 +262,7 @@ class Executive:
 
     def _context(self, s: State, raw: bytes, in_block: bool) -> Context:
         try:
-            extrinsic = decode_extrinsic(raw)
+            extrinsic = self._decoded.decode(raw)
         except DecodeError as e:
             if in_block:
                 raise InvalidTransaction(Invalid.Call) from e
@@ -349,10 +358,10 @@ def _info(call: RuntimeCall) -> DispatchInfo:
     return info
 
 
-@lru_cache(maxsize=256)
-def _success(weight: int, kind: DispatchClass, pays: Pays) -> system.ExtrinsicSuccess:
-    """The event of an extrinsic that succeeded: most calls of a kind have the same."""
-    return system.ExtrinsicSuccess(DispatchEventInfo(Weight(weight, 0), kind, pays))
+def _success(weight: int, kind: DispatchClass, pays: Pays) -> tuple[object, bytes]:
+    """The event of an extrinsic that succeeded, and encoded: most calls of a kind have the same."""
+    event = system.ExtrinsicSuccess(DispatchEventInfo(Weight(weight, 0), kind, pays))
+    return event, encode_event(event)
 
 
 def _overriding(runtime: Runtime, name: str) -> list[Any]:

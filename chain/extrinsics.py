@@ -62,6 +62,34 @@ def decode_extrinsic(raw: bytes) -> Extrinsic:
     return Extrinsic(call, raw[at:], signature, len(raw))
 
 
+class DecodedOnce:
+    """Decodes extrinsics, and remembers the small ones: pool and block ask for the same bytes.
+
+    As many are kept as make up `limit` bytes; the oldest go first.
+    """
+
+    LARGEST = 4_096
+
+    def __init__(self, limit: int = 1 << 22) -> None:
+        self.limit = limit
+        self._size = 0
+        self._known: dict[bytes, Extrinsic] = {}
+
+    def decode(self, raw: bytes) -> Extrinsic:
+        """What `decode_extrinsic` makes of it; raises DecodeError."""
+        known = self._known.get(raw)
+        if known is None:
+            known = decode_extrinsic(raw)
+            if len(raw) <= self.LARGEST:
+                self._known[raw] = known
+                self._size += len(raw)
+                while self._size > self.limit:
+                    oldest = next(iter(self._known))
+                    del self._known[oldest]
+                    self._size -= len(oldest)
+        return known
+
+
 def _read_signature(raw: bytes, at: int) -> tuple[Signature, int]:
     address, at = _ADDRESS.read(raw, at)
     signature, at = _SIGNATURE.read(raw, at)

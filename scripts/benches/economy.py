@@ -56,6 +56,8 @@ def block_ms(chain: MemoryChain, raws: list[bytes], kinds: tuple[type, ...] = ()
     machine adds is not the executor's.
     """
     times, last = [], chain.number
+    for raw in raws:  # as the pool does
+        chain.executive.validate_transaction(chain.state, raw)
     for _ in range(RUNS):
         chain.number = last
         s, changes, ms = one_run(chain, raws)  # the run before is given back here, out of the time

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chain.executive import Executive, InvalidBlock, UnknownMethod
 from chain.extensions import implicit_bytes
-from chain.extrinsics import bare, decode_extrinsic, signing_payload
+from chain.extrinsics import DecodedOnce, bare, decode_extrinsic, signing_payload
 from chain.genesis import Genesis, build_genesis
 from chain.pallets import aura, system
 from chain.pallets.balances_ops import free_balance
@@ -223,6 +223,19 @@ def test_an_ecdsa_account_is_the_hash_of_its_compressed_key() -> None:
     assert not verify_signature(Ecdsa(signature), b"hallo", account)
     assert not verify_signature(Ecdsa(signature[:64] + b"\1"), b"hello", account)
     assert not verify_signature(Ecdsa(signature), b"hello", ALICE.account_id)
+
+
+def test_an_extrinsic_is_decoded_once_and_a_large_one_is_not_kept() -> None:
+    once = DecodedOnce(limit=600)
+    small = [sign(transfer(n)) for n in range(1, 6)]
+    first = once.decode(small[0])
+    assert once.decode(bytes(bytearray(small[0]))) is first
+    assert first == decode_extrinsic(small[0])
+    for raw in small[1:]:
+        once.decode(raw)
+    assert once.decode(small[0]) is not first, "the oldest makes room"
+    large = sign(RUNTIME.call("System", "remark", bytes(5_000)))
+    assert once.decode(large) is not once.decode(large)
 
 
 def test_ecdsa_signatures_count() -> None:

@@ -166,6 +166,8 @@ def read_position(s: State, coldkey: AccountId, netuid: NetUid, hotkey: AccountI
 
 def find_position(s: State, coldkey: AccountId, netuid: NetUid) -> Position | None:
     """The lock of a coldkey on a subnet, if it has one."""
+    if s.is_empty(Lock):  # on most chains nobody locks anything
+        return None
     locks = s.keys_of(Lock, coldkey, netuid)
     return read_position(s, coldkey, netuid, locks[0][-1]) if locks else None
 
