@@ -1,6 +1,7 @@
 """The client matrix: each client in its own environment, all cells against one of our nodes.
 
-scripts/compat [CLIENT...] [--cells a,b] [--endpoint ws://...]; last line `passed P of T`.
+scripts/compat [CLIENT...] [--cells a,b] [--endpoint ws://...]; last line `passed P of T`. The exit
+code is 0 if all passed, 1 if not, 75 if a client cannot be installed.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ CLIENTS = (
         ("substrate-interface==1.8.1", "scalecodec==1.2.12"),
     ),
     ClientSpec("bittensor-11", "bittensor_11.py", ("bittensor==11.3.0",)),
+    ClientSpec("btcli-11", "btcli_11.py", ("bittensor==11.3.0",)),
     ClientSpec("bittensor-10", "bittensor_10.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
     ClientSpec("btcli-9", "btcli_9.py", ("bittensor==10.5.0", "bittensor-cli==9.23.2")),
     ClientSpec(
@@ -76,6 +78,12 @@ CLIENTS = (
     ),
 )
 
+NO_CLIENT = 75
+"""The exit code where a client cannot be installed."""
+
+SAME_PLACE = {"btcli-9": "bittensor-10", "btcli-11": "bittensor-11"}
+"""Clients that run in another one's environment."""
+
 
 def start_node(folder: Path) -> NodeProcess:
     """One of our nodes, on a data folder that survives a restart."""
@@ -86,24 +94,39 @@ def start_node(folder: Path) -> NodeProcess:
     return node
 
 
+class Unprepared(Exception):
+    """A client's packages cannot be had; the message says which and what was said."""
+
+
 def prepare(client: ClientSpec) -> str:
     """Make the client's environment once; returns the interpreter to run its script with."""
-    folder = CACHE / ("bittensor-10" if client.name == "btcli-9" else client.name)
+    folder = CACHE / SAME_PLACE.get(client.name, client.name)
     done = folder / ".packages"
     wanted = "\n".join(client.packages)
     if not (done.is_file() and done.read_text() == wanted):
         print(f"preparing {client.name}: {', '.join(client.packages)} ...", file=sys.stderr)
         folder.mkdir(parents=True, exist_ok=True)
         if client.kind == "python":
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            pip = [folder / "bin/python", "-m", "pip", "install", "-q"]
-            subprocess.run([*pip, *client.packages], check=True, stderr=subprocess.DEVNULL)
+            install(client, folder, sys.executable, "-m", "venv", str(folder))
+            pip = (str(folder / "bin/python"), "-m", "pip", "install", "-q")
+            install(client, folder, *pip, *client.packages)
         else:
             (folder / "package.json").write_text('{"type": "module", "private": true}')
-            npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", *client.packages]
-            subprocess.run(npm, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            npm = ("npm", "install", "--silent", "--no-audit", "--no-fund")
+            install(client, folder, *npm, *client.packages)
         done.write_text(wanted)
     return str(folder / "bin/python") if client.kind == "python" else "node"
+
+
+def install(client: ClientSpec, folder: Path, *command: str) -> None:
+    """Run one step of an installation in `folder`; Unprepared if it fails."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise Unprepared(f"{client.name} needs {command[0]}, which is not installed") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+        raise Unprepared(f"{', '.join(client.packages)} cannot be installed: {said}")
 
 
 def run_client(
@@ -183,6 +206,9 @@ def main() -> int:
                 node = start_node(folder)
             url = args.endpoint or f"ws://127.0.0.1:{node.port}"  # type: ignore[union-attr]
             table[client.name] = run_client(client, url, args.cells, node, args.verbose)
+        except Unprepared as error:
+            print(f"error: {error}", file=sys.stderr)
+            return NO_CLIENT
         finally:
             if node is not None:
                 node.kill()
