@@ -8,7 +8,7 @@ numbers. Upstream: sc_basic_authorship, sc_consensus_aura.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chain.blocks import Block, Header, extrinsics_root, seal, slot_digest
@@ -179,8 +179,3 @@ def _fill(
             body.append(inner)
             length += len(inner)
     return rejected
-
-
-def authority_keys(keys: Sequence[Keypair]) -> dict[bytes, Keypair]:
-    """Keys by public key, as the authority list names them."""
-    return {bytes(key.public_key): key for key in keys}

@@ -24,7 +24,6 @@ from ganglion.units import AccountId, Rao
 RICH, MODEST = Rao(10**15), Rao(2 * 10**12)
 RICH_NAMES = ("Alice", "Bob", "Charlie")
 MODEST_NAMES = ("Dave", "Eve", "Ferdie", "One", "Two", "Three")
-DEV_NAMES = RICH_NAMES + MODEST_NAMES
 LOCAL_AUTHORITIES = ("One", "Two", "Three")
 
 EXTRA_WALLET = "BT_DEFAULT_TOKEN_WALLET"

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SIGNING_CONTEXT = b"substrate"
-"""sr25519 context of seals."""
-
 MAX_DRIFT = 1
 """How many slots ahead of our clock a block may be and still be imported at once."""
 

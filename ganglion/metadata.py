@@ -17,8 +17,6 @@ from ganglion.hashing import Hasher
 from ganglion.metadata_types import MAGIC, Modifier, PortableType, TypeParam
 from ganglion.scale import DecodeError, codec
 
-SUPPORTED = (14, 15, 16)
-
 
 @dataclass(frozen=True, slots=True)
 class StorageItem:

@@ -26,11 +26,6 @@ class Query:
     kind: str
     start: bytes | None = None
 
-    @property
-    def walks(self) -> bool:
-        """Whether the answer may be long."""
-        return self.kind.startswith("descendants")
-
 
 def parse_queries(items: list[Any], *, paginated: bool = False) -> list[Query]:
     """The queries in an `items` parameter; raises RpcError."""

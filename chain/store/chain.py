@@ -29,9 +29,6 @@ from chain.trie.trie import Trie
 from consensus.fork_choice import Route
 from ganglion.units import Hash
 
-DEFAULT_PRUNING = 256
-"""How many finalised states a pruning node keeps, as upstream."""
-
 KEEP_NODES = 200_000
 """How many trie nodes stay in memory: some 80 MB."""
 
