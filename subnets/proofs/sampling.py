@@ -18,6 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ganglion.wire.text import Sampling as Sampling
+from subnets.proofs.head import MASS_BITS as MASS_BITS
+from subnets.proofs.head import SHARE_BITS as SHARE_BITS
+from subnets.proofs.head import depth_outside, depths, head_of
 from subnets.proofs.ieee import Floats, exp
 from subnets.proofs.noise import Words, ceiling, floor, gumbel, integers, noise
 
@@ -29,8 +32,6 @@ Draws = Floats | Words
 
 LARGE = 4096
 """The vocabulary from which on it pays to work out the noise of a few tokens only."""
-MASS_BITS = 40
-SHARE_BITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ def leaders(
 
 def choose(logits: Floats, draws: Draws | None, sampling: Sampling) -> Ids:
     """The tokens that the seed demands, for logits [n, vocab] and their draws [n, vocab]."""
+    if logits.shape[1] >= LARGE and is_filtered(sampling) and draws is not None:
+        return np.array([choose_one(*row, sampling) for row in zip(logits, draws)])
     border = allowed(logits, sampling)
     if border is not None:
         logits = np.where(border.keep, logits, -np.inf)
@@ -138,6 +141,23 @@ def choose(logits: Floats, draws: Draws | None, sampling: Sampling) -> Ids:
         return leaders(logits, draws, np.full((len(logits), 1), sampling.temperature))[0]
     tokens: Ids = noised(logits, draws, sampling).argmax(1)
     return tokens
+
+
+def is_filtered(sampling: Sampling) -> bool:
+    """Whether top-k or top-p may take tokens away."""
+    return sampling.temperature > 0 and (sampling.top_k > 0 or sampling.top_p < 1.0)
+
+
+def choose_one(row: Floats, draws: Draws, sampling: Sampling) -> int:
+    """`choose` for one row of a large vocabulary."""
+    head = head_of(row, sampling)
+    if head is None:
+        warm = np.full((1, 1), sampling.temperature)
+        if is_integers(draws):
+            return int(leaders(row[None], draws[None], warm)[0][0])
+        return int(noised(row, draws, sampling).argmax())
+    ids = np.sort(head.ids[: head.kept])  # the lower of equal scores comes first
+    return int(ids[noised(row[ids], draws[ids], sampling).argmax()])
 
 
 def choose_each(
@@ -179,6 +199,9 @@ def margins(logits: Floats, tokens: Sequence[int], sampling: Sampling, start: in
     counts for no more than its depth inside, and a token outside misses by its depth outside.
     """
     count, vocab = logits.shape
+    if vocab >= LARGE and is_filtered(sampling):
+        each = zip(logits, tokens, range(start, start + count))
+        return np.array([margin(row, token, sampling, at) for row, token, at in each])
     draws = None if sampling.temperature == 0 else integers(sampling.seed, start, count, vocab)
     border, rows, ids = allowed(logits, sampling), np.arange(count), np.asarray(tokens, np.int64)
     if border is None and draws is not None:
@@ -195,3 +218,23 @@ def margins(logits: Floats, tokens: Sequence[int], sampling: Sampling, start: in
         gaps = np.maximum(rivals.max(1), outside)
         right = np.where(border.keep, scores, -np.inf).argmax(1) == ids
     return np.where(right, 0.0, np.maximum(gaps, 1e-9))
+
+
+def margin(row: Floats, token: int, sampling: Sampling, position: int) -> float:
+    """`margins` for one row of a large vocabulary."""
+    draws = integers(sampling.seed, position, 1, len(row))[0]
+    head = head_of(row, sampling)
+    if head is None:
+        warm, claimed = np.full((1, 1), sampling.temperature), np.array([token])
+        first, tops, own = leaders(row[None], draws[None], warm, claimed)
+        right, gap = first[0] == token, float(tops[0] - own[0])
+    else:
+        ids = head.ids[: head.kept]
+        scores = noised(row[ids], draws[ids], sampling)
+        own = noised(row[[token]], draws[[token]], sampling)
+        gap = float(np.minimum(scores - own, depths(row, head, sampling)).max())
+        if token not in ids:
+            gap = max(gap, -depth_outside(row, token, head, sampling))
+        best = ids[scores == scores.max()].min()
+        right, gap = best == token, max(gap, 0.0)
+    return 0.0 if right else max(gap, 1e-9)

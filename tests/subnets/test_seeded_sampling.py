@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subnets.proofs import ieee, noise
+from subnets.proofs.head import depth_outside, depths, head_of
 from subnets.proofs.sampling import (
     Sampling,
     allowed,
     choose,
     choose_each,
+    choose_one,
     draws_for,
     leaders,
+    margin,
     margins,
 )
 
@@ -174,3 +177,71 @@ def test_small_errors_in_the_logits_give_small_margins(
 def test_seeds_have_32_bytes() -> None:
     with pytest.raises(ValueError, match="32 bytes, not 5"):
         noise.noise(b"short", 0, 1, 4)
+
+
+def tied_logits(rng: np.random.Generator, rows: int, vocab: int, spread: float) -> np.ndarray:
+    """Logits in coarse steps, so that many are equal; half of them may be out of the question."""
+    logits = np.round(rng.normal(size=(rows, vocab)) * spread, int(rng.integers(0, 4)))
+    if rng.random() < 0.4:
+        logits[:, rng.integers(0, vocab, vocab // 2)] = -1e4
+        logits[:, 0] = 0.5
+    return logits
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from((1, 2, 5, 300, 2500)),
+    st.sampled_from((0.0, 0.2, 3.0, 40.0)),
+    st.sampled_from((0.05, 0.7, 1.0, 3.0)),
+    st.sampled_from((0, 1, 3, 40, 1100, 10**6)),
+    st.sampled_from((1.0, 0.9999999, 0.999, 0.9, 0.5, 0.01, 1e-7)),
+)
+def test_heads_give_what_sorting_gives(
+    seed: int, vocab: int, spread: float, heat: float, top_k: int, top_p: float
+) -> None:
+    """A large vocabulary's way against that of a small one, on the same rows, to the bit."""
+    rng = np.random.default_rng(seed)
+    sampling = Sampling(rng.bytes(32), heat, top_k, top_p)
+    logits, rows = tied_logits(rng, 4, vocab, spread), range(4)
+    words = noise.integers(sampling.seed, 9, 4, vocab)
+    border = allowed(logits, sampling)
+    wanted = choose(logits, noise.gumbel(words), sampling)
+    claims = np.where(rng.random(4) < 0.3, wanted, rng.integers(0, vocab, 4))
+    missed = margins(logits, claims.tolist(), sampling, 9)
+    for i in rows:
+        head = head_of(logits[i], sampling)
+        if border is None or border.keep[i].all():
+            assert head is None
+        else:
+            assert head is not None
+            assert np.array_equal(np.sort(head.ids[: head.kept]), np.flatnonzero(border.keep[i]))
+            inside = head.ids[: head.kept]
+            assert np.array_equal(depths(logits[i], head, sampling), border.depth[i, inside])
+            for token in np.flatnonzero(~border.keep[i])[:3].tolist():
+                assert depth_outside(logits[i], token, head, sampling) == border.depth[i, token]
+        for draws in (words[i], noise.gumbel(words[i])):
+            assert choose_one(logits[i], draws, sampling) == wanted[i]
+        assert margin(logits[i], int(claims[i]), sampling, 9 + i) == missed[i]
+
+
+def test_a_large_vocabulary_goes_by_heads() -> None:
+    rng, vocab = np.random.default_rng(2), 9000
+    for spread, top_k, top_p in ((4.0, 0, 0.9), (0.1, 0, 0.99), (1.0, 50, 1.0), (1.0, 50, 0.5)):
+        sampling = Sampling(SEED, 1.0, top_k, top_p)
+        logits = tied_logits(rng, 3, vocab, spread)
+        border = allowed(logits, sampling)
+        assert border is not None
+        words = noise.integers(SEED, 0, 3, vocab)
+        wanted = np.where(border.keep, logits + noise.gumbel(words), -np.inf).argmax(1)
+        assert np.array_equal(choose(logits, words, sampling), wanted)
+        assert not margins(logits, wanted.tolist(), sampling).any()
+        assert margins(logits, ((wanted + 1) % vocab).tolist(), sampling).all()
+
+
+def test_heads_of_no_numbers_are_an_error() -> None:
+    for bad in (np.nan, np.inf):
+        row = np.zeros((1, 5000))
+        row[0, 7] = bad
+        with pytest.raises(ArithmeticError, match="not numbers"):
+            choose(row, noise.integers(SEED, 0, 1, 5000), Sampling(SEED, 1.0, 0, 0.9))
