@@ -27,7 +27,7 @@ from chain.pallets.system_limits import BASE_BLOCK
 from chain.pallets.system_types import BlockWeight, LastRuntimeUpgradeInfo
 from chain.pallets.transaction_payment import BASE_EXTRINSIC_WEIGHT
 from chain.runtime.apis import Method
-from chain.runtime.call import DispatchClass, DispatchInfo, Pays, RuntimeCall, Weight
+from chain.runtime.call import MANDATORY, DispatchClass, DispatchInfo, Pays, RuntimeCall, Weight
 from chain.runtime.dispatch import DispatchResult, dispatch
 from chain.runtime.errors import CallError
 from chain.runtime.extension import Context, Extension
@@ -154,7 +154,7 @@ class Executive:
         """
         calls = [hook(s, now_ms, data) for hook in self._inherents]
         made = [call for call in calls if call is not None]
-        made.sort(key=lambda c: _info(c).dispatch_class is not DispatchClass.Mandatory)
+        made.sort(key=lambda c: _info(c).dispatch_class is not MANDATORY)
         return [bare(call) for call in made]
 
     def apply_extrinsic(self, s: State, raw: bytes) -> DispatchResult:
@@ -163,7 +163,7 @@ class Executive:
         Raises InvalidTransaction (nothing written) when it may not be in this block at all.
         """
         ctx = self._context(s, raw, in_block=True)
-        is_inherent = ctx.who is None and ctx.info.dispatch_class is DispatchClass.Mandatory
+        is_inherent = ctx.who is None and ctx.info.dispatch_class is MANDATORY
         if is_inherent and s.block.inherents_over:
             raise MisplacedInherent
         mark = s.mark()
@@ -176,7 +176,7 @@ class Executive:
             s.rollback(mark)
             raise
         result = dispatch(s, ctx.call, NONE if ctx.who is None else signed(ctx.who))
-        if result.error is not None and ctx.info.dispatch_class is DispatchClass.Mandatory:
+        if result.error is not None and ctx.info.dispatch_class is MANDATORY:
             s.rollback(mark)
             raise InvalidTransaction(Invalid.BadMandatory) from result.error
         ctx.notes["actual_pays"] = result.pays
@@ -283,7 +283,7 @@ class Executive:
                 ctx.validity = validity
                 ctx.notes["unsigned"] = True
                 return
-        if ctx.info.dispatch_class is not DispatchClass.Mandatory:
+        if ctx.info.dispatch_class is not MANDATORY:
             raise (
                 UnknownTransaction
                 if not ctx.in_block
@@ -299,7 +299,7 @@ class Executive:
             who = lookup(part.address)
         except CallError as e:
             raise InvalidTransaction(Invalid.BadSigner) from e
-        if ctx.info.dispatch_class is DispatchClass.Mandatory:
+        if ctx.info.dispatch_class is MANDATORY:
             raise InvalidTransaction(Invalid.BadMandatory)
         ctx.who, ctx.nonce, ctx.tip = who, part.nonce, part.tip
         ctx.era, ctx.mode = part.era, part.mode

@@ -16,7 +16,7 @@ from chain.pallets.subtensor.alpha_fee import can_pay_in_alpha, do_pay_in_alpha
 from chain.pallets.subtensor.events_stake import TransactionFeePaidWithAlpha
 from chain.pallets.system import Account, BlockHash, Number, inc_nonce
 from chain.pallets.system_limits import BASE_EXTRINSIC, MAX_BLOCK
-from chain.runtime.call import DispatchClass
+from chain.runtime.call import MANDATORY, NORMAL, OPERATIONAL
 from chain.runtime.errors import CallError
 from chain.runtime.extension import Context, Extension
 from chain.runtime.state import State
@@ -146,9 +146,9 @@ class CheckWeight(Extension):
 
     def validate(self, s: State, ctx: Context) -> None:
         info = ctx.info
-        if info.dispatch_class is DispatchClass.Normal and info.weight > MAX_EXTRINSIC_WEIGHT:
+        if info.dispatch_class is NORMAL and info.weight > MAX_EXTRINSIC_WEIGHT:
             raise InvalidTransaction(Invalid.ExhaustsResources)
-        if info.dispatch_class is DispatchClass.Mandatory or not ctx.in_block:
+        if info.dispatch_class is MANDATORY or not ctx.in_block:
             return
         used: BlockUse | None = s.block
         if used is not None and not used.fits(ctx):
@@ -164,9 +164,9 @@ class BlockUse:
 
     def fits(self, ctx: Context) -> bool:
         """Whether the extrinsic still fits into its class."""
-        normal = ctx.info.dispatch_class is DispatchClass.Normal
+        normal = ctx.info.dispatch_class is NORMAL
         more = ctx.info.weight + payment.BASE_EXTRINSIC_WEIGHT
-        if normal and self.weight[DispatchClass.Normal] + more > MAX_NORMAL_WEIGHT:
+        if normal and self.weight[NORMAL] + more > MAX_NORMAL_WEIGHT:
             return False
         if sum(self.weight) + more > MAX_BLOCK_WEIGHT:
             return False
@@ -184,7 +184,7 @@ class ChargeTransactionPayment(Extension):
     explicit = Compact[u64]
 
     def validate(self, s: State, ctx: Context) -> None:
-        operational = ctx.info.dispatch_class is DispatchClass.Operational
+        operational = ctx.info.dispatch_class is OPERATIONAL
         ctx.validity.priority += OPERATIONAL_PRIORITY if operational else 1
         if ctx.who is None:
             return

@@ -57,6 +57,10 @@ class Keep(Enum):
     PRESERVE = 2
 
 
+EXPENDABLE, PROTECT, PRESERVE = Keep
+"""Named once: looking a member up at its class takes longer than what follows from it."""
+
+
 def free_balance(s: State, who: AccountId) -> Rao:
     """What is neither reserved nor gone."""
     return s[Account, who].data.free
@@ -73,7 +77,7 @@ def reducible_balance(s: State, who: AccountId, keep: Keep, polite: bool = True)
     info = s[Account, who]
     data = info.data
     untouchable = data.frozen - data.reserved if polite and data.frozen else 0
-    if untouchable < ED and (keep is Keep.PRESERVE or _is_only_provider(info)):
+    if untouchable < ED and (keep is PRESERVE or _is_only_provider(info)):
         untouchable = ED
     return Rao(max(data.free - max(untouchable, 0), 0))
 
@@ -140,11 +144,11 @@ def ensure_can_withdraw(s: State, who: AccountId, amount: int, keep: Keep) -> No
     if left < ED:
         if _is_only_provider(info):
             raise TokenError(TokenErrorKind.OnlyProvider)
-        if keep is not Keep.EXPENDABLE:
+        if keep is not EXPENDABLE:
             raise TokenError(TokenErrorKind.NotExpendable)
 
 
-def can_withdraw(s: State, who: AccountId, amount: int, keep: Keep = Keep.EXPENDABLE) -> bool:
+def can_withdraw(s: State, who: AccountId, amount: int, keep: Keep = EXPENDABLE) -> bool:
     """Whether `amount` may leave the account."""
     try:
         ensure_can_withdraw(s, who, amount, keep)
@@ -165,7 +169,7 @@ def ensure_can_deposit(s: State, who: AccountId, amount: int) -> None:
 
 
 def transfer(
-    s: State, source: AccountId, dest: AccountId, amount: int, keep: Keep = Keep.EXPENDABLE
+    s: State, source: AccountId, dest: AccountId, amount: int, keep: Keep = EXPENDABLE
 ) -> None:
     """Move free balance; raises TokenError or ArithmeticFailure before any write."""
     ensure_can_withdraw(s, source, amount, keep)
@@ -178,7 +182,7 @@ def transfer(
 
 
 def withdraw(
-    s: State, who: AccountId, amount: int, keep: Keep = Keep.EXPENDABLE, quiet: bool = False
+    s: State, who: AccountId, amount: int, keep: Keep = EXPENDABLE, quiet: bool = False
 ) -> None:
     """Take balance out of an account into the caller's hands; issuance is unchanged.
 
@@ -217,7 +221,7 @@ def mint_into(s: State, who: AccountId, amount: int) -> None:
     s.emit(Minted(who, Rao(amount)))
 
 
-def burn_from(s: State, who: AccountId, amount: int, keep: Keep = Keep.EXPENDABLE) -> None:
+def burn_from(s: State, who: AccountId, amount: int, keep: Keep = EXPENDABLE) -> None:
     """Destroy balance of an account."""
     ensure_can_withdraw(s, who, amount, keep)
     rescind(s, amount)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from chain.pallets.aura import author
-from chain.pallets.balances_ops import Keep, can_withdraw, deposit, rescind
+from chain.pallets.balances_ops import PRESERVE, can_withdraw, deposit, rescind
 from chain.pallets.balances_ops import withdraw as withdraw_balance
 from chain.pallets.system_limits import BASE_EXTRINSIC
 from chain.runtime.call import DispatchInfo, Pays
@@ -69,13 +69,13 @@ def compute_fee(length: int, info: DispatchInfo, weight: int, tip: int) -> int:
 
 def can_pay(s: State, who: AccountId, fee: int) -> bool:
     """Whether the account can pay the fee in TAO and stay alive."""
-    return fee == 0 or can_withdraw(s, who, fee, Keep.PRESERVE)
+    return fee == 0 or can_withdraw(s, who, fee, PRESERVE)
 
 
 def charge(s: State, who: AccountId, fee: int) -> None:
     """Take the estimated fee; raises TokenError."""
     if fee:
-        withdraw_balance(s, who, fee, Keep.PRESERVE)
+        withdraw_balance(s, who, fee, PRESERVE)
 
 
 def settle(s: State, who: AccountId, charged: int, actual: int, tip: int) -> None:

@@ -122,6 +122,10 @@ class DispatchClass(IntEnum):
     Mandatory = 2
 
 
+NORMAL, OPERATIONAL, MANDATORY = DispatchClass
+"""Named once: looking a member up at its class takes longer than what follows from it."""
+
+
 @scale_type("frame_support::dispatch::Pays")
 class Pays(IntEnum):
     """Whether the caller pays a fee."""

@@ -30,11 +30,12 @@ class Membership(NamedTuple):
 
     def value(self) -> int:
         """What the share is worth now, rounded down."""
-        if not self.denominator.mantissa:
+        total, denominator, share = self
+        if not denominator.mantissa:
             return 0
-        if self.share == self.denominator and _is_plain(self.share):  # one member alone
-            return clamp_u64(self.total)
-        worth = sf.mul_div(sf.of(self.total), self.share, self.denominator)
+        if share == denominator and _is_plain(share):  # one member alone
+            return clamp_u64(total)
+        worth = sf.mul_div(sf.of(total), share, denominator)
         return 0 if worth is None else sf.to_u64(worth)
 
 

@@ -42,6 +42,10 @@ class Side(StrEnum):
     """Alpha in, TAO out."""
 
 
+BUY = Side.BUY
+"""Named once: looking a member up at its class takes longer than what follows from it."""
+
+
 class Refusal(Enum):
     """Why a trade cannot happen; the values are the chain's error names."""
 
@@ -76,17 +80,17 @@ def limit_price(rao_per_alpha: int) -> Fx64:
 
 def default_limit(side: Side) -> int:
     """The limit that stops no ordinary trade, in rao for one whole alpha."""
-    return MAX_PRICE if side is Side.BUY else MIN_PRICE
+    return MAX_PRICE if side is BUY else MIN_PRICE
 
 
 def output(pool: Pool, side: Side, net: int) -> int:
     """What comes out of the pool for `net` coming in."""
-    return alpha_for_tao(pool, net) if side is Side.BUY else tao_for_alpha(pool, net)
+    return alpha_for_tao(pool, net) if side is BUY else tao_for_alpha(pool, net)
 
 
 def price_after(pool: Pool, side: Side, net: int, out: int) -> Fx64:
     """Price once `net` has been traded in full for `out`."""
-    if side is Side.BUY:
+    if side is BUY:
         tao, alpha = pool.tao + net, pool.alpha - out
     else:
         tao, alpha = pool.tao - out, pool.alpha + net
@@ -95,7 +99,7 @@ def price_after(pool: Pool, side: Side, net: int, out: int) -> Fx64:
 
 def input_to_reach(pool: Pool, side: Side, current: Fx64, target: Fx64) -> int:
     """What to bring in to move the price from `current` to `target`."""
-    if side is Side.BUY:
+    if side is BUY:
         return tao_to_reach(pool.quote_weight, current, target, pool.tao)
     return alpha_to_reach(pool.quote_weight, current, target, pool.alpha)
 
@@ -107,7 +111,7 @@ def trade(pool: Pool, side: Side, amount: int, limit: Fx64, fee_rate: int = 0) -
     `fee_rate` 0 drops the fee. An unlimited trade uses the whole amount; one stopped by its limit
     uses what moves the price there and pays its fee on that.
     """
-    reserve_in, reserve_out = (pool.tao, pool.alpha) if side is Side.BUY else (pool.alpha, pool.tao)
+    reserve_in, reserve_out = (pool.tao, pool.alpha) if side is BUY else (pool.alpha, pool.tao)
     fee = fee_for(fee_rate, amount)
     net = clamp_u64(amount - fee)
     if net > clamp_u64(reserve_in * INPUT_TO_RESERVE_LIMIT):
@@ -115,12 +119,12 @@ def trade(pool: Pool, side: Side, amount: int, limit: Fx64, fee_rate: int = 0) -
     if reserve_out < MINIMUM_RESERVE:
         return Refusal.ReservesTooLow
     current = pool.price()
-    if not (current < limit if side is Side.BUY else current > limit):
+    if not (current < limit if side is BUY else current > limit):
         return Refusal.PriceLimitExceeded
 
     paid_in, paid_out = net, output(pool, side, net)
     target = price_after(pool, side, paid_in, paid_out)
-    if not (target <= limit if side is Side.BUY else target >= limit):
+    if not (target <= limit if side is BUY else target >= limit):
         paid_in = input_to_reach(pool, side, current, limit)
         fee = fee_on_top(fee_rate, paid_in)
         paid_out = output(pool, side, paid_in)
@@ -133,7 +137,7 @@ def trade(pool: Pool, side: Side, amount: int, limit: Fx64, fee_rate: int = 0) -
 
 def largest_input(pool: Pool, side: Side, limit: int, fee_rate: int) -> int | Refusal:
     """The most a trader can bring under `limit` (rao per alpha), fee included."""
-    reserve_in = pool.tao if side is Side.BUY else pool.alpha
+    reserve_in = pool.tao if side is BUY else pool.alpha
     result = trade(
         pool, side, clamp_u64(reserve_in * INPUT_TO_RESERVE_LIMIT), limit_price(limit), fee_rate
     )

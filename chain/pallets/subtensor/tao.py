@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from chain.pallets import balances_store
 from chain.pallets.balances_ops import (
-    Keep,
+    EXPENDABLE,
+    PRESERVE,
     deposit,
     issue,
     reducible_balance,
@@ -30,12 +31,12 @@ from ganglion.units import AccountId, NetUid, Rao
 
 def get_balance(s: State, who: AccountId) -> Rao:
     """What an account can spend if it may disappear."""
-    return reducible_balance(s, who, Keep.EXPENDABLE)
+    return reducible_balance(s, who, EXPENDABLE)
 
 
 def get_keep_alive_balance(s: State, who: AccountId) -> Rao:
     """What an account can spend and live on."""
-    return reducible_balance(s, who, Keep.PRESERVE)
+    return reducible_balance(s, who, PRESERVE)
 
 
 def transfer_tao(s: State, source: AccountId, destination: AccountId, amount: int) -> None:
@@ -45,7 +46,7 @@ def transfer_tao(s: State, source: AccountId, destination: AccountId, amount: in
     """
     ensure(amount <= get_balance(s, source), Error.InsufficientTaoBalance)
     before = s[balances_store.TotalIssuance]
-    transfer(s, source, destination, amount, Keep.EXPENDABLE)
+    transfer(s, source, destination, amount, EXPENDABLE)
     dust = sat_sub(before, s[balances_store.TotalIssuance])
     if dust:
         s[TotalIssuance] = Rao(sat_sub(s[TotalIssuance], dust))
@@ -61,7 +62,7 @@ def pay_to_subnet(s: State, netuid: NetUid, coldkey: AccountId, amount: int) -> 
     account = _account(s, netuid)
     payable = min(amount, get_keep_alive_balance(s, coldkey))
     ensure(payable > 0, Error.InsufficientTaoBalance)
-    transfer(s, coldkey, account, payable, Keep.PRESERVE)
+    transfer(s, coldkey, account, payable, PRESERVE)
     return Rao(payable)
 
 
@@ -86,7 +87,7 @@ def recycle_tao(s: State, who: AccountId, amount: int) -> None:
     """Take TAO out of an account and out of the issuance; raises InsufficientTaoBalance."""
     ensure(amount <= get_keep_alive_balance(s, who), Error.InsufficientTaoBalance)
     s[TotalIssuance] = Rao(sat_sub(s[TotalIssuance], amount))
-    withdraw(s, who, amount, Keep.EXPENDABLE)
+    withdraw(s, who, amount, EXPENDABLE)
     rescind(s, amount)
 
 
