@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import GENESIS, NETUID, Running, serving
+from running_miner import GENESIS, NETUID, Running, serving
 
 openai = pytest.importorskip("openai")
 pytest.importorskip("sqlalchemy")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from conftest import GENESIS, NETUID, Running, serving
+from running_miner import GENESIS, NETUID, Running, serving
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target

@@ -7,7 +7,7 @@ import aiohttp
 import numpy as np
 import orjson
 import pytest
-from conftest import GENESIS, NETUID, Running, serving
+from running_miner import GENESIS, NETUID, Running, serving
 
 from ganglion import btauth
 from ganglion.hashing import blake2_256

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from conftest import GENESIS, NETUID
 from drafting_server import Drafting, drafting
 from hypothesis import given
 from hypothesis import strategies as st
+from running_miner import GENESIS, NETUID
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target

@@ -6,7 +6,7 @@ import random
 import orjson
 import pytest
 from aiohttp import web
-from conftest import GENESIS, NETUID, Running, serving
+from running_miner import GENESIS, NETUID, Running, serving
 from test_inference_sdk import asking, neuron
 
 from ganglion.inference import NoAnswer, Style

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conftest import GENESIS, NETUID, Running, serving
+from running_miner import GENESIS, NETUID, Running, serving
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Patience, Target

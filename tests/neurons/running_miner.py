@@ -1,0 +1,57 @@
+"""Real miners on loopback ports, with the real tiny model behind them."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ganglion.keys import Keypair
+from ganglion.wire.call import Target
+from ganglion.wire.sealed import KeyRing
+from neurons.engine.load import Loaded
+from neurons.engine.tinyembed import MeanEmbedder
+from neurons.engine.worker import Worker
+from neurons.http import Gate, Server
+from neurons.identity import Identity
+from neurons.miner.embedding import EmbedService
+from neurons.miner.server import MinerApp
+from neurons.miner.textgen import TextService
+
+GENESIS = b"\7" * 32
+NETUID = 2
+
+
+@dataclass
+class Running:
+    """A miner that serves, and how to reach it."""
+
+    app: MinerApp
+    target: Target
+    identity: Identity
+    worker: Worker
+
+
+@asynccontextmanager
+async def serving(
+    loaded: Loaded, uri: str = "//Bob", seals: bool = True, **worker: int
+) -> AsyncIterator[Running]:
+    identity = Identity(Keypair.from_uri(uri), GENESIS, NETUID)
+    engine = Worker(loaded.model, pages=256, **worker)
+    engine.start()
+    embed = EmbedService(MeanEmbedder(loaded.model, loaded.tokenizer), identity)
+    app = MinerApp(
+        Gate(identity.hotkey.address),
+        lambda caller: 1.0 if caller == Keypair.from_uri("//Alice").public_key else 0.0,
+        TextService(engine, loaded.tokenizer, identity),
+        embed,
+        KeyRing(identity.hotkey, GENESIS, NETUID, time.time) if seals else None,
+    )
+    server = Server(app.app, "127.0.0.1", 0)
+    await server.start()
+    try:
+        yield Running(
+            app, Target(identity.hotkey.address, "127.0.0.1", server.port), identity, engine
+        )
+    finally:
+        await server.stop()
+        engine.stop()
