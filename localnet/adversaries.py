@@ -105,13 +105,30 @@ async def bench() -> AsyncIterator[Bench]:
         verifier.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Honest:
+    """An honest miner: its engine, how many it serves at once, whether it guesses ahead.
+
+    `fast` serves under the fast class's thresholds whatever the engine.
+    """
+
+    name: str
+    model: LanguageModel
+    width: int
+    draft: bool = False
+    fast: bool = False
+
+
 async def false_rejects(
-    judge: Bench, model: LanguageModel, requests: int, width: int, seed: int = 0
-) -> tuple[int, int]:
-    """(chunks, answers refused) of an honest engine on `requests` full-length requests."""
-    worker = Worker(model, pages=512, width=width)
+    judge: Bench, miner: Honest, requests: int, seed: int = 0
+) -> tuple[int, int, int]:
+    """Chunks, answers refused and right guesses of a miner on `requests` full-length requests."""
+    width = miner.width
+    worker = Worker(miner.model, pages=512, width=width, draft=miner.draft)
     worker.start()
     service = TextService(worker, judge.loaded.tokenizer, Identity(MINER, GENESIS, NETUID))
+    if miner.fast:
+        service.card = replace(service.card, exact=False)
     rng, refused, chunks = random.Random(f"honest {seed}"), 0, 0
     try:
         for _ in range(-(-requests // width)):
@@ -121,4 +138,4 @@ async def false_rejects(
             chunks += sum(-(-v.tokens // 32) for v in verdicts)
     finally:
         worker.stop()
-    return chunks, refused
+    return chunks, refused, worker.drafts[1]

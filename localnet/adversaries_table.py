@@ -8,12 +8,14 @@ import json
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from localnet.adversaries import Bench, Outcome, bench, false_rejects
+from localnet import doors
+from localnet.adversaries import Bench, Honest, Outcome, bench, false_rejects
 from localnet.faults import KINDS
 from neurons import program
 from neurons.engine.base import LanguageModel, bfloat16_patterns
@@ -23,28 +25,26 @@ from subnets.proofs.toploc import BadProof
 
 SEEDS = 5
 NOT_AT_THIS_SIZE = {"int8": "within the honest band of bfloat16", "stalling": "slow, not wrong"}
-ELSEWHERE = (
-    ("unsigned request", "refused by the gate (401) before anything reads it"),
-    ("replayed request", "refused by the gate (401): nonce seen, or older than the server"),
-    ("slow-loris", "cut after 10 s without a whole request, 20 s without a head"),
-    ("burst streaming", "gains nothing: speed counts to the last token"),
-    ("resale of honest answers", "not detectable: the computation is right; a shared address is"),
-)
+UNSEEN = "resale of honest answers: the computation is right; only a shared address shows"
 
 
-def honest_engines() -> dict[str, tuple[LanguageModel, int]]:
-    """Honest engines of the fast class, if torch is there."""
+def honest_miners(exact: LanguageModel) -> list[Honest]:
+    """Honest miners; those of the fast class if torch is there."""
+    made = [
+        Honest("exact x16", exact, 16),
+        Honest("exact x16, drafts", exact, 16, draft=True),
+        Honest("exact as fast x16", exact, 16, fast=True),
+    ]
     try:
         import torch
 
         from neurons.engine.hf import HfModel
     except ImportError:
-        return {}
-    made: dict[str, tuple[LanguageModel, int]] = {}
+        return made
     for dtype in (torch.float32, torch.bfloat16):
-        name = str(dtype).removeprefix("torch.")
-        made[f"{name} x16"] = HfModel(TINY, "ganglion/tiny", dtype), 16
-        made[f"{name} x4"] = HfModel(TINY, "ganglion/tiny", dtype), 4
+        name, model = str(dtype).removeprefix("torch."), HfModel(TINY, "ganglion/tiny", dtype)
+        made += [Honest(f"{name} x{width}", model, width) for width in (16, 4)]
+        made.append(Honest(f"{name} x16, drafts", model, 16, draft=True))
     return made
 
 
@@ -74,13 +74,20 @@ async def trials(judge: Bench, tokens: int) -> list[dict[str, Any]]:
 
 
 async def honesty(judge: Bench, chunks: int) -> list[dict[str, Any]]:
-    """Honest engines: how many answers the judge refuses."""
-    engines = honest_engines() | {"exact x16": (judge.loaded.model, 16)}
+    """Honest miners: how many answers the judge refuses."""
+    miners = honest_miners(judge.loaded.model)
     rows = []
-    for name, (model, width) in engines.items():
-        requests = chunks // max(1, len(engines)) // 2 + width
-        seen, refused = await false_rejects(judge, model, requests, width, seed=7)
-        rows.append({"engine": name, "chunks": seen, "answers_refused": refused})
+    for miner in miners:
+        requests = chunks // len(miners) // 2 + miner.width
+        seen, refused, guessed = await false_rejects(judge, miner, requests, seed=7)
+        rows.append(
+            {
+                "engine": miner.name,
+                "chunks": seen,
+                "answers_refused": refused,
+                "guessed_right": guessed,
+            }
+        )
     return rows
 
 
@@ -116,12 +123,23 @@ def show(report: dict[str, Any]) -> str:
         lines.append(
             f"{row['kind']:18} {row['class']:6} {row['caught']}/{row['of']:<5} {when:>13}  {note}"
         )
-    lines += ["", f"{'honest engine':18} {'chunks':>7} {'answers refused':>16}"]
     lines += [
-        f"{r['engine']:18} {r['chunks']:7} {r['answers_refused']:16}" for r in report["honest"]
+        "",
+        f"{'honest miner':20} {'chunks':>7} {'answers refused':>16} {'guessed right':>14}",
     ]
+    lines += [
+        f"{r['engine']:20} {r['chunks']:7} {r['answers_refused']:16} {r['guessed_right']:14}"
+        for r in report["honest"]
+    ]
+    chunks = sum(r["chunks"] for r in report["honest"])
+    refused = sum(r["answers_refused"] for r in report["honest"])
+    lines += [f"{'together':20} {chunks:7} {refused:16}"]
     lines += ["", f"malformed fingerprints: {report['fuzz']}", ""]
-    lines += [f"{name:26} {what}" for name, what in ELSEWHERE]
+    lines += [
+        f"{d['name']:20} {'held' if d['held'] else 'BROKEN':7} {d['outcome']}"
+        for d in report["doors"]
+    ]
+    lines += ["", f"not detectable: {UNSEEN}"]
     return "\n".join(lines)
 
 
@@ -132,11 +150,16 @@ async def report(options: argparse.Namespace) -> dict[str, Any]:
             "faults": await trials(judge, options.tokens),
             "honest": await honesty(judge, options.chunks),
             "fuzz": fuzz(options.fuzz),
+            "doors": [asdict(one) for one in await doors.tries(judge.loaded)],
         }
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table; exit code 1 if something detectable within the tokens was not caught."""
+    """Print the table.
+
+    Exit code 1 if something detectable within the tokens was not caught, an honest answer was
+    refused, or an attack on the server did not end as it must.
+    """
     parser = argparse.ArgumentParser("scripts/adversaries")
     parser.add_argument("--tokens", type=int, default=128, help="tokens a fault may answer")
     parser.add_argument("--chunks", type=int, default=2000, help="honest chunks to judge")
@@ -148,7 +171,9 @@ def main(argv: Sequence[str]) -> int:
     missed = [
         r for r in found["faults"] if r["caught"] < r["of"] and r["kind"] not in NOT_AT_THIS_SIZE
     ]
-    return 1 if missed else 0
+    refused = [r for r in found["honest"] if r["answers_refused"]]
+    broken = [d for d in found["doors"] if not d["held"]]
+    return 1 if missed or refused or broken else 0
 
 
 if __name__ == "__main__":

@@ -54,7 +54,11 @@ IDLE_SECONDS = 20.0
 YOUNG = 20_000
 """New objects after which the garbage collector looks at them; 700 is Python's default."""
 
-OPTIONS: dict[str, Any] = {"handler_cancellation": True, "keepalive_timeout": IDLE_SECONDS}
+OPTIONS: dict[str, Any] = {
+    "handler_cancellation": True,
+    "keepalive_timeout": IDLE_SECONDS,
+    "lingering_time": 1.0,  # seconds that the rest of a refused body is read, then the end
+}
 
 
 class Reply:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from localnet.adversaries import bench, false_rejects
+from localnet.adversaries import Honest, bench, false_rejects
 from localnet.faults import KINDS
 
 TOKENS = 128
@@ -35,16 +35,21 @@ async def test_sampler_fraud_is_caught_within_64_tokens(kind: str, exact: bool) 
             assert outcome.caught, outcome
 
 
-async def test_honest_exact_miners_are_never_refused() -> None:
+@pytest.mark.parametrize("draft", [False, True], ids=["plain", "drafts"])
+@pytest.mark.parametrize("fast", [False, True], ids=["exact", "as-fast"])
+async def test_honest_exact_miners_are_never_refused(draft: bool, fast: bool) -> None:
     async with bench() as judge:
-        chunks, refused = await false_rejects(judge, judge.loaded.model, 32, 16)
+        miner = Honest("exact", judge.loaded.model, 16, draft, fast)
+        chunks, refused, guessed = await false_rejects(judge, miner, 32)
     assert chunks > 60
     assert refused == 0
+    assert (guessed > 0) == draft
 
 
 @pytest.mark.slow
 async def test_honest_exact_miners_pass_two_thousand_chunks() -> None:
     async with bench() as judge:
-        chunks, refused = await false_rejects(judge, judge.loaded.model, 800, 16, seed=3)
+        miner = Honest("exact", judge.loaded.model, 16)
+        chunks, refused, _ = await false_rejects(judge, miner, 800, seed=3)
     assert chunks >= 2000
     assert refused == 0
