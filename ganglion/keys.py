@@ -200,7 +200,10 @@ def seed_of_mnemonic(phrase: str, password: str = "") -> bytes:
     """The 32-byte seed of a phrase; raises InvalidKey saying what is wrong with it."""
     words = phrase.split()
     if len(words) not in WORD_COUNTS:
-        raise InvalidKey(f"a mnemonic has 12, 15, 18, 21 or 24 words; this one has {len(words)}")
+        hint = "; development keys are written //Alice" if len(words) == 1 else ""
+        raise InvalidKey(
+            f"a mnemonic has 12, 15, 18, 21 or 24 words; this one has {len(words)}{hint}"
+        )
     known = _wordlist()
     for number, word in enumerate(words, 1):
         if word not in known.wordlist:

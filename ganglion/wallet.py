@@ -142,7 +142,7 @@ def read_public(path: Path, fallback: Path) -> Keypair:
     """The public half in `path` or, where that is missing, of the plain key file `fallback`."""
     if path.exists():
         return read_key(path).public()
-    if fallback.exists() and not keyfile.is_encrypted(_read(fallback)):
+    if fallback.exists() and not is_encrypted(fallback):
         return read_key(fallback).public()
     raise KeyfileError(f"{path} is not there: create the key or check the wallet's name")
 
@@ -171,6 +171,11 @@ def _private_folder(folder: Path) -> None:
     missing = [d for d in (folder, *folder.parents) if not d.exists()]
     for d in reversed(missing):
         d.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a key file needs a password; raises KeyfileError if it cannot be read."""
+    return keyfile.is_encrypted(_read(path))
 
 
 def _read(path: Path) -> bytes:

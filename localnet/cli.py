@@ -74,6 +74,8 @@ def make_options(args: argparse.Namespace) -> Options:
         raise PlanError(f"--epochs {args.epochs}: give 1 or more")
     if args.tempo < 2 or args.sealing < 50:
         raise PlanError("--tempo is 2 blocks or more and --sealing 50 ms or more")
+    if not 0 <= args.rpc_port <= 65535:
+        raise PlanError(f"--rpc-port {args.rpc_port}: a port is 0 (any free one) to 65535")
     port = args.rpc_port or free_port()
     if _is_taken(port):
         raise PlanError(

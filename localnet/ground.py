@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localnet.node_process import NodeProcess
-from localnet.plan import Options
+from localnet.plan import Options, PlanError
 from localnet.processes import Group
 
 
@@ -30,8 +30,11 @@ class Ground:
 def standing(options: Options) -> Iterator[Ground]:
     """Start a node; at the end all processes stop, and a folder that nobody asked for goes."""
     folder = options.folder or Path(tempfile.mkdtemp(prefix="ganglion-localnet-"))
-    for name in ("logs", "wallets", "books"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ("logs", "wallets", "books"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise PlanError(f"--base-path {folder} cannot be used: {e.strerror}") from e
     group = Group(folder / "logs")
     flags = ("--dev", "--sealing", str(options.sealing), "--base-path", str(folder / "chain"))
     node = NodeProcess(*flags, port=options.rpc_port, log=folder / "logs" / "node.log")

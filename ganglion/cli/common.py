@@ -17,11 +17,16 @@ from ganglion import ss58
 from ganglion.balance import Balance
 from ganglion.client import Client
 from ganglion.errors import InvalidAddress, InvalidKey, KeyfileError
-from ganglion.keyfile import is_encrypted
 from ganglion.keys import CryptoType, Keypair
 from ganglion.metadata_cache import MetadataCache
 from ganglion.rpc import DEFAULT_URL
-from ganglion.wallet import DEFAULT_ROOT, Wallet, password_from_environment, read_key
+from ganglion.wallet import (
+    DEFAULT_ROOT,
+    Wallet,
+    is_encrypted,
+    password_from_environment,
+    read_key,
+)
 
 T = TypeVar("T")
 
@@ -78,7 +83,7 @@ def signer_of(text: str, root: Path, *, hotkey: bool = False) -> Keypair:
 def unlocked(path: Path) -> Keypair:
     """The key in a file, asking for its password at a terminal if it has one."""
     password = None
-    if path.exists() and is_encrypted(path.read_bytes()) and not password_from_environment(path):
+    if path.exists() and is_encrypted(path) and not password_from_environment(path):
         if not sys.stdin.isatty():
             raise KeyfileError(f"{path} is encrypted and there is no terminal to ask its password")
         password = typer.prompt(f"Password of {path.name}", hide_input=True, err=True)

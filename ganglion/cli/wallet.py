@@ -9,9 +9,8 @@ import typer
 
 from ganglion.cli.common import ROOT_DEFAULT, Ed25519, Json, Root, crypto_of, new_app, show
 from ganglion.errors import GanglionError, InvalidKey, KeyfileError
-from ganglion.keyfile import is_encrypted
 from ganglion.keys import Keypair
-from ganglion.wallet import Wallet, wallet_names
+from ganglion.wallet import Wallet, is_encrypted, wallet_names
 
 app = new_app("Create, restore, list and show wallets.")
 
@@ -105,7 +104,7 @@ def show_wallet(name: Name, root: Root = ROOT_DEFAULT, as_json: Json = False) ->
     if not wallet.folder.is_dir():
         raise KeyfileError(f"there is no wallet {wallet.name!r} in {root}")
     facts = _facts(wallet)
-    encrypted = wallet.coldkey_file.exists() and is_encrypted(wallet.coldkey_file.read_bytes())
+    encrypted = wallet.coldkey_file.exists() and is_encrypted(wallet.coldkey_file)
     show(facts | {"folder": str(wallet.folder), "encrypted": encrypted}, as_json)
 
 

@@ -112,7 +112,9 @@ class Store:
         except (ArgumentError, NoSuchModuleError, ImportError) as e:
             raise StoreProblem(f"{url} is no usable database URL: {e}") from e
         except SQLAlchemyError as e:
-            raise StoreProblem(f"the database cannot be opened: {e}") from e
+            reason = getattr(e, "orig", None) or e  # without SQLAlchemy's own remarks
+            place = self._engine.url.render_as_string()
+            raise StoreProblem(f"the database {place} cannot be opened: {reason}") from e
         self._threads = ThreadPoolExecutor(THREADS, "store")
         self._limits: OrderedDict[str, int | None] = OrderedDict()
 

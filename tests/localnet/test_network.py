@@ -93,7 +93,15 @@ def test_a_port_in_use_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["--miners", "0"], ["--validators", "0"], ["--exit"], ["--miners", "500"]]
+    "args",
+    [
+        ["--miners", "0"],
+        ["--validators", "0"],
+        ["--exit"],
+        ["--miners", "500"],
+        ["--rpc-port", "99999"],
+        ["--rpc-port", "0", "--base-path", str(Path(__file__) / "below-a-file")],
+    ],
 )
 def test_what_cannot_be_built_is_one_sentence(args: list[str]) -> None:
     done = up(*args, timeout=30)

@@ -174,8 +174,10 @@ async def test_samples_are_handed_out_once(store: Store) -> None:
 
 def test_an_unusable_url_is_one_sentence(tmp_path: Path) -> None:
     for url in ("nonsense", "oracle+nothing://x", f"sqlite:///{tmp_path}/no/such/folder/x.db"):
-        with pytest.raises(StoreProblem):
+        with pytest.raises(StoreProblem) as caught:
             Store(url)
+        assert str(tmp_path) in str(caught.value) or not url.startswith("sqlite")
+        assert "sqlalche.me" not in str(caught.value)
 
 
 async def test_a_keys_price_limit(store: Store) -> None:

@@ -124,6 +124,16 @@ def test_keys(run: Run) -> None:
     assert json.loads(out) == made
 
 
+def test_key_files_that_cannot_be_read_are_named(run: Run, tmp_path: Path) -> None:
+    """A folder in a file's place fails for everybody, as forbidden files do for all but root."""
+    root = ("--wallet-root", str(tmp_path))
+    (tmp_path / "mine" / "coldkey").mkdir(parents=True)
+    for argv in (("tx", "transfer", "//Bob", "1", "-s", "mine"), ("wallet", "show", "mine")):
+        code, out, err = run(*argv, *root)
+        assert (code, out) == (1, "")
+        assert err == f"error: cannot read {tmp_path}/mine/coldkey: Is a directory\n"
+
+
 def test_wallets(run: Run, tmp_path: Path) -> None:
     root = ("--wallet-root", str(tmp_path))
     code, out, _ = run("wallet", "new", "mine/first", "--no-password", "--json", *root)
