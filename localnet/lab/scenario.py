@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,7 +89,10 @@ def load(name: str, source: str | None = None) -> ModuleType:
     if source is None:
         source = find(name).read_text()
     module = ModuleType(f"lab_scenario_{Path(name).stem}")
-    exec(compile(source, name, "exec"), vars(module))
+    try:
+        exec(compile(source, name, "exec"), vars(module))
+    except (SyntaxError, ImportError) as e:
+        raise ScenarioError(f"{name} cannot be loaded: {e}") from e
     if not callable(getattr(module, "build", None)):
         raise ScenarioError(f"{name} has no function build(...) that returns a Scenario")
     return module
@@ -110,8 +114,35 @@ def build(
         if key not in known:
             raise ScenarioError(f"{name} has no option {key!r}: it knows {', '.join(known)}")
         chosen[key] = _like(key, known[key], value)
-    scenario: Scenario = module.build(**chosen)
+    try:
+        scenario: Scenario = module.build(**chosen)
+    except ArithmeticError as e:
+        said = ", ".join(f"{key}={value}" for key, value in chosen.items())
+        raise ScenarioError(f"{name} cannot be built with {said or 'its defaults'}: {e}") from e
+    flaw = flaw_of(scenario)
+    if flaw:
+        raise ScenarioError(f"{name} cannot be played: {flaw}")
     return scenario
+
+
+def flaw_of(scenario: Scenario) -> str:
+    """Why a scenario cannot be played; empty when it can."""
+    for group in scenario.validators:
+        if not group.stakes:
+            return f"there are no validators in the group {group.group}"
+        if not all(0 < stake < math.inf for stake in group.stakes):
+            return f"the stakes of {group.group} must be above 0 (a share lies between 0 and 1)"
+        if not 0 <= group.noise < math.inf:
+            return "noise is 0 or more"
+    if any(group.count < 0 for group in scenario.miners) or not any(
+        group.count for group in scenario.miners
+    ):
+        return "it needs one miner at the least, and no group of fewer than none"
+    if not (0 <= scenario.drift < math.inf and 0 <= scenario.turnover <= 1):
+        return "drift is 0 or more, turnover from 0 to 1"
+    if scenario.subnet.reveal_period < 1:
+        return "the reveal period is 1 epoch or more"
+    return ""
 
 
 def _like(key: str, default: Option, value: str | Option) -> Option:
