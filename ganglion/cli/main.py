@@ -1,7 +1,7 @@
 """`ganglion`: the entry point, which finds the sub-command and loads nothing else.
 
-Own commands are typer apps; `node`, `localnet`, `lab` and `models` belong to packages above this
-one and are looked up by name when called, each a module with `run(argv)`.
+Own commands are typer apps; those in `MOUNTED` belong to packages above this one and are looked up
+by name when called, each a module with `run(argv)`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ OWN = {
 MOUNTED = {
     "node": ("chain.cli", "run a node"),
     "localnet": ("localnet.cli", "run a whole network on this machine"),
+    "explain": ("chain.explain_cli", "say why a neuron earned what it earned"),
     "lab": ("localnet.lab.cli", "measure and break networks on purpose"),
     "models": ("neurons.models_cli", "the models that subnets serve and check"),
 }

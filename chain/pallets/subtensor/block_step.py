@@ -20,18 +20,23 @@ from chain.pallets.subtensor.timelocked import reveal_timelocked
 from chain.pallets.system import ParentHash
 from chain.runtime.pallet import on_initialize
 from chain.runtime.state import State
-from ganglion.units import BlockNumber
+from ganglion.units import BlockNumber, Rao
 
 
 @on_initialize
 def block_step(s: State, now: BlockNumber) -> None:
     """Run the economy for one block."""
+    run_coinbase(s, before_coinbase(s))
+    update_prices(s)
+    apply_pending_children(s)
+    run_automatic_claims(s, s[ParentHash])
+
+
+def before_coinbase(s: State) -> Rao:
+    """What a block begins with; the TAO that its coinbase gives out."""
     forget_old_swaps(s)
     update_registration_prices(s)
     credit = mint_block_emission(s)
     deferred = get_deferred_epochs(s)
     reveal_timelocked(s, (n for n in get_user_subnets(s) if n not in deferred))
-    run_coinbase(s, credit)
-    update_prices(s)
-    apply_pending_children(s)
-    run_automatic_claims(s, s[ParentHash])
+    return credit

@@ -118,22 +118,32 @@ def _write_clock(s: State, netuid: NetUid, before: Clock, after: Clock, outcome:
 def run_coinbase(
     s: State, credit: Rao, trader: Trader = on_pool, yuma: Yuma = engine.epoch
 ) -> None:
-    """Emit a block's TAO and alpha, then run and pay the epochs that are due.
+    """Emit a block's TAO and alpha, then run and pay the epochs that are due."""
+    for due in emit_and_drain(s, credit, trader):
+        run_due_epoch(s, due, yuma)
+
+
+def emit_and_drain(s: State, credit: Rao, trader: Trader = on_pool) -> list[DueEpoch]:
+    """Emit a block's TAO and alpha; the epochs that are due, as they are to be run.
 
     Epochs are drained in storage order and paid in numeric order.
     """
     clear_prefix(s, SubnetRootSellTao)
     do_emit(s, credit, trader)
-    for due in sorted(drain_due_epochs(s), key=lambda each: each.netuid):
-        netuid, pending = due.netuid, due.pending
-        if is_null(s, netuid):
-            result, pending = do_run_null_epoch(s, netuid, pending)
-        else:
-            result = do_run_epoch(s, netuid, pending.epoch_emission, yuma)
-            s[LastYumaStepBlock, netuid] = block_number(s)
-        update_voting_power(s, netuid, result)
-        do_distribute(s, netuid, pending, result.emission)
-        s[LastMechansimStepBlock, netuid] = block_number(s)
+    return sorted(drain_due_epochs(s), key=lambda each: each.netuid)
+
+
+def run_due_epoch(s: State, due: DueEpoch, yuma: Yuma = engine.epoch) -> None:
+    """Run one subnet's epoch and pay it."""
+    netuid, pending = due.netuid, due.pending
+    if is_null(s, netuid):
+        result, pending = do_run_null_epoch(s, netuid, pending)
+    else:
+        result = do_run_epoch(s, netuid, pending.epoch_emission, yuma)
+        s[LastYumaStepBlock, netuid] = block_number(s)
+    update_voting_power(s, netuid, result)
+    do_distribute(s, netuid, pending, result.emission)
+    s[LastMechansimStepBlock, netuid] = block_number(s)
 
 
 def update_prices(s: State) -> None:
