@@ -33,7 +33,11 @@ def render(observer: Observer, url: str, tempo: int, *, over: bool = False) -> G
             if m["complaint"]
         )
     if not over:
-        parts.append(Text("Ctrl-C stops the network", style="dim"))
+        subnet = report["subnets"][0]["netuid"]
+        hint = (
+            f"Ctrl-C stops the network; why uid 1 earned what it did: ganglion explain {subnet} 1"
+        )
+        parts.append(Text(hint, style="dim"))
     return Group(*parts)
 
 
