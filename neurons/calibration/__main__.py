@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,6 +55,14 @@ def honest_variants(folder: Path, name: str) -> dict[str, tuple[Variant, int]]:
     }
 
 
+HEADER = f"{'honest variant':24} chunks exponents mean error median err exact %  margin"
+
+
+def tell(name: str, found: Distances) -> None:
+    """Print what one variant measured: the whole takes minutes."""
+    print(row(name, found), flush=True)  # noqa: T201
+
+
 def row(name: str, found: Distances) -> str:
     """One line of the table of measurements."""
     worst = [
@@ -67,29 +76,38 @@ def row(name: str, found: Distances) -> str:
     )
 
 
+def writable(path: Path) -> Path:
+    """A file that can be written when all is measured; EngineError now if it cannot."""
+    can_be_made = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+    can_be_replaced = path.is_file() and os.access(path, os.W_OK)
+    if path.is_dir() or not (can_be_made or can_be_replaced):
+        raise EngineError(f"{path} cannot be written: name another file with --out")
+    return path
+
+
 def main(argv: Sequence[str]) -> int:
     """Calibrate a model; the exit code."""
-    parser = argparse.ArgumentParser("neurons.calibration")
+    parser = argparse.ArgumentParser("ganglion models calibrate")
     parser.add_argument("--model", default="tiny", help="a model folder")
     parser.add_argument("--engine", default="exact", choices=KINDS)
-    parser.add_argument("--chunks", type=int, default=400, help="honest chunks a variant")
+    parser.add_argument(
+        "--chunks", type=program.whole(4, 1 << 24), default=400, help="honest chunks a variant"
+    )
     parser.add_argument("--out", type=Path, help="default: calibration.json beside the weights")
     options = parser.parse_args(argv)
     name, folder = resolve(options.model)
     try:
         if folder is None:
             raise EngineError(f"{options.model} is no folder here: fetch the model first")
+        path = writable(options.out or folder / CALIBRATION)
         loaded = load(options.engine, options.model)
         variants = honest_variants(folder, name)
-        limits, found = calibrate(loaded.model, loaded.tokenizer, variants, options.chunks)
+        print(HEADER)  # noqa: T201
+        limits, _ = calibrate(loaded.model, loaded.tokenizer, variants, options.chunks, tell=tell)
     except EngineError as e:
         print(f"error: {e}", file=sys.stderr)  # noqa: T201
         return 1
-    lines = [f"{'honest variant':24} chunks exponents mean error median err exact %  margin"]
-    lines += [row(label, distances) for label, distances in found.items()]
-    print("\n".join(lines))  # noqa: T201
     entry = replace(loaded.entry, fast=limits)
-    path = options.out or folder / CALIBRATION
     path.write_text(json.dumps(entry.to_json(), indent=1) + "\n", "utf-8")
     print(f"{limits}\nwritten to {path}")  # noqa: T201
     return 0

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ganglion.wire.text import Sampling, TextRequest
-from neurons.engine.base import LanguageModel, Patterns, Tokenizer, prefill
+from neurons.engine.base import Claim, LanguageModel, Patterns, Tokenizer, missed, prefill
 from neurons.engine.batch import Job, Scheduler
 from neurons.engine.pages import PagePool, needed
 from neurons.miner.textgen import prompt_tokens
 from subnets.models import Thresholds
 from subnets.proofs import toploc
-from subnets.proofs.sampling import margins
 from subnets.textgen.probe import draw_messages, draw_sampling
 
 MARGIN = 1.5
@@ -90,10 +89,12 @@ def generate(
 
 def measure(verifier: LanguageModel, sample: Sample, into: Distances) -> None:
     """Add one answer's distances from the verifier's own prefill."""
-    own = prefill(verifier, (*sample.prompt, *sample.tokens[:-1]), len(sample.tokens))
-    missed = margins(own.logits, sample.tokens, sample.sampling)
+    claim = Claim(sample.sampling, 0, sample.tokens)
+    known = (*sample.prompt, *sample.tokens[:-1])
+    own = prefill(verifier, known, len(sample.tokens), claim)
+    gaps = missed(own, claim)
     into.tokens += len(sample.tokens)
-    into.misses += [round(m * 1e6) for m in missed[missed > 0].tolist()]
+    into.misses += [round(m * 1e6) for m in gaps[gaps > 0].tolist()]
     into.chunks += toploc.compare(toploc.build(sample.states), own.states)
 
 
@@ -106,10 +107,11 @@ def calibrate(
     variants: Mapping[str, tuple[Variant, int]],
     chunks: int,
     seed: int = 1,
+    tell: Callable[[str, Distances], None] = lambda name, found: None,
 ) -> tuple[Thresholds, dict[str, Distances]]:
     """Thresholds from at least `chunks` honest chunks a variant; also what each measured.
 
-    `variants` maps a name to (engine, batch width).
+    `variants` maps a name to (engine, batch width); `tell` hears of each when it is measured.
     """
     found: dict[str, Distances] = {}
     for name, (make, width) in variants.items():
@@ -119,6 +121,7 @@ def calibrate(
         for sample in generate(model, tokenizer, requests, width):
             measure(verifier, sample, distances)
         found[name] = distances
+        tell(name, distances)
     return thresholds_of(found.values()), found
 
 

@@ -116,6 +116,9 @@ def test_calibrate_writes_an_entry(tmp_path: Path, capsys: pytest.CaptureFixture
     assert made["samples"] >= 6 * 8
     assert "bfloat16" in capsys.readouterr().out
     assert models_cli.run(["calibrate", "--model", "/nowhere", "--out", str(out)]) == 1
+    capsys.readouterr()
+    assert models_cli.run(["calibrate", "--out", str(out / "below-a-file")]) == 1
+    assert "cannot be written: name another file with --out" in capsys.readouterr().err
 
 
 async def test_the_content_hash_is_the_chains(node: DevNode, tiny: Loaded) -> None:
