@@ -7,7 +7,7 @@ taken at one block.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
@@ -90,8 +90,9 @@ class ChainLink:
         """What `burned_register` takes now."""
         return Balance(await self.client.query("SubtensorModule", "Burn", self.netuid))
 
-    async def register(self, coldkey: Keypair) -> int:
-        """The uid of this hotkey, bought with `burned_register` if it has none yet."""
+    async def register(self, payer: Callable[[], Keypair]) -> int:
+        """The uid of this hotkey, bought with `burned_register` if it has none yet; only then is
+        the cold key asked for, which may need a password."""
         uid = await self.client.uid_of(self.netuid, self.hotkey.address)
         if uid is not None:
             return uid
@@ -100,6 +101,7 @@ class ChainLink:
                 f"there is no subnet {self.netuid} on this chain: `ganglion subnet "
                 "list` shows those that there are"
             )
+        coldkey = payer()
         burn = await self.registration_cost()
         funds = await self.client.balance(coldkey.address)
         if funds.as_rao() <= burn.as_rao():

@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 from threadpoolctl import threadpool_limits
 
-from ganglion.errors import GanglionError
+from ganglion.errors import GanglionError, WrongPassword
 from ganglion.keys import Keypair
 from ganglion.rpc import DEFAULT_URL
 from ganglion.wallet import Wallet
@@ -129,7 +129,19 @@ def coldkey_of(options: argparse.Namespace) -> Keypair:
     """The cold key that pays for a registration. GanglionError if it cannot be read."""
     if options.uri:
         return Keypair.from_uri(options.uri)
-    return Wallet.named(options.wallet, options.wallet_path).coldkey()
+    wallet = Wallet.named(options.wallet, options.wallet_path)
+    try:
+        return wallet.coldkey()
+    except WrongPassword as e:
+        seat = f"{options.netuid} {wallet.name}/{wallet.hotkey_name} -s {wallet.name}"
+        raise WrongPassword(f"{e}, or register first: ganglion tx register {seat}") from e
+
+
+def payer_of(options: argparse.Namespace) -> str:
+    """The address that would pay for a registration; no password is needed for that."""
+    if options.uri:
+        return Keypair.from_uri(options.uri).address
+    return Wallet.named(options.wallet, options.wallet_path).coldkeypub().address
 
 
 def set_up(options: argparse.Namespace) -> None:

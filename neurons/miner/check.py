@@ -40,7 +40,7 @@ async def chain_lines(client: Client, options: argparse.Namespace, hotkey: Keypa
         return [(True, f"{hotkey.address} is registered as uid {uid}")]
     if options.no_register:
         return [(False, f"{hotkey.address} is not registered, and --no-register forbids it")]
-    payer = program.coldkey_of(options).address
+    payer = program.payer_of(options)
     cost, funds = await chain.registration_cost(), await client.balance(payer)
     enough = funds.as_rao() > cost.as_rao()
     return [(enough, f"registration costs {cost}, {payer} has {funds}")]

@@ -167,6 +167,17 @@ class Standings:
                 log.warning("stakes are as of the last block seen: %s", e)
 
 
+async def seat_of(chain: ChainLink) -> int:
+    """This hotkey's uid; ChainProblem if it has none."""
+    uid = await chain.client.uid_of(chain.netuid, chain.hotkey.address)
+    if uid is None:
+        raise ChainProblem(
+            f"{chain.hotkey.address} is not registered on subnet {chain.netuid}: register it, or "
+            "leave out --no-register"
+        )
+    return uid
+
+
 async def serve(options: argparse.Namespace, build: Build) -> None:
     """Register, publish and serve until cancelled."""
     hotkey = program.hotkey_of(options)
@@ -174,11 +185,8 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         client = await stack.enter_async_context(Client(options.network))
         chain = ChainLink(client, options.netuid, hotkey)
         services = build(options, Identity(hotkey, chain.genesis, options.netuid))
-        if options.no_register and (await chain.view()).neuron(hotkey.address) is None:
-            raise ChainProblem(
-                f"{hotkey.address} is not registered on subnet {options.netuid}: register it, or "
-                "leave out --no-register"
-            )
+        if options.no_register:
+            await seat_of(chain)
         standings = Standings(chain)
         services.start()
         stack.push_async_callback(services.stop)
@@ -189,7 +197,10 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         await server.start()
         stack.push_async_callback(server.stop)
         # Nothing is paid for before everything else that can fail has been tried.
-        uid = 0 if options.no_register else await chain.register(program.coldkey_of(options))
+        if options.no_register:
+            uid = await seat_of(chain)
+        else:
+            uid = await chain.register(lambda: program.coldkey_of(options))
         await standings.refresh()
         await chain.publish(options.external_host or options.host, server.port)
         refreshing = asyncio.create_task(standings.keep_fresh())

@@ -202,7 +202,7 @@ async def validate(options: argparse.Namespace) -> None:
             await server.start()
             stack.push_async_callback(server.stop)
         # Nothing is paid for before everything else that can fail has been tried.
-        uid = await chain.register(program.coldkey_of(options))
+        uid = await chain.register(lambda: program.coldkey_of(options))
         log.info("%s uid=%d hotkey=%s", READY, uid, hotkey.address)
         await validator.run(options.interval)
 

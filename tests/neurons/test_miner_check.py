@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from chain.dev.devnode import DevNode
-from neurons import models_cli
+from ganglion.client import Client
+from ganglion.errors import WrongPassword
+from ganglion.keys import Keypair
+from ganglion.wallet import Wallet
+from neurons import models_cli, program
+from neurons.chainlink import ChainLink, ChainProblem
 from neurons.engine.load import Loaded
 from neurons.miner.main import main as mine
+from neurons.miner.main import parser as miner_parser
+from neurons.miner.main import seat_of
 
 Run = Callable[..., tuple[int, list[str], str]]
 
@@ -81,3 +88,35 @@ def test_options_that_make_no_sense(
     with pytest.raises(SystemExit):
         mine(["--netuid", "1", *options])
     assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> tuple[str, ...]:
+    """A wallet whose cold key has a password, as options."""
+    wallet = Wallet("w", "h", tmp_path)
+    wallet.save_coldkey(Keypair.from_uri("//Alice"), "secret")
+    wallet.save_hotkey(Keypair.from_uri("//Alice//locked"))
+    return "--wallet", "w/h", "--wallet-path", str(tmp_path)
+
+
+def test_a_locked_cold_key_can_be_checked(check: Run, locked: tuple[str, ...]) -> None:
+    _, lines, _ = check("--netuid", "1", *locked)
+    assert any(line.startswith("ok    registration costs") for line in lines)
+
+
+async def test_only_who_has_to_pay_needs_the_cold_key(
+    node: DevNode, locked: tuple[str, ...]
+) -> None:
+    options = miner_parser().parse_args(["--netuid", "1", *locked])
+    hotkey, alice = program.hotkey_of(options), Keypair.from_uri("//Alice")
+    async with Client(node.url) as client:
+        chain = ChainLink(client, 1, hotkey)
+        with pytest.raises(ChainProblem, match="leave out --no-register"):
+            await seat_of(chain)
+        with pytest.raises(
+            WrongPassword, match="or register first: ganglion tx register 1 w/h -s w"
+        ):
+            await chain.register(lambda: program.coldkey_of(options))
+        uid = await chain.register(lambda: alice)
+        assert await chain.register(lambda: program.coldkey_of(options)) == uid
+        assert await seat_of(chain) == uid
