@@ -126,7 +126,12 @@ ALLOWED: dict[ProxyType, frozenset[Name]] = {
 
 DENIED: dict[ProxyType, frozenset[Name]] = {
     ProxyType.NonTransfer: (
-        BALANCE_TRANSFER | BALANCE_MAINTENANCE | STAKE_TRANSFER | COLDKEY_SWAP | INDIRECT_VALUE
+        BALANCE_TRANSFER
+        | BALANCE_MAINTENANCE
+        | STAKE_TRANSFER
+        | COLDKEY_SWAP
+        | INDIRECT_VALUE
+        | BASKET_TRADING
     ),
     ProxyType.NonFungible: (
         BALANCE_TRANSFER
@@ -141,7 +146,12 @@ DENIED: dict[ProxyType, frozenset[Name]] = {
         | BASKET_TRADING
     ),
     ProxyType.NonCritical: (
-        SUDO | BURNED_REGISTRATION | ROOT_REGISTRATION | CRITICAL_NETWORK | COLDKEY_SWAP
+        SUDO
+        | BURNED_REGISTRATION
+        | ROOT_REGISTRATION
+        | CRITICAL_NETWORK
+        | COLDKEY_SWAP
+        | BASKET_TRADING
     ),
 }
 

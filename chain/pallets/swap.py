@@ -249,6 +249,16 @@ def sim_swap_limit(s: State, netuid: NetUid, side: Side, amount: int, limit: int
     return _trade(s, netuid, side, amount, limit, False)
 
 
+def quote_sale(s: State, netuid: NetUid, alpha: int) -> int:
+    """TAO that alpha would bring on a dynamic subnet without a fee; changes nothing.
+
+    Raises what `do_swap` raises.
+    """
+    done = _trade(s, netuid, Side.SELL, alpha, rules.MIN_PRICE, True)
+    ensure(done.paid_out <= s[SubnetTAO, netuid], Error.InsufficientLiquidity)
+    return done.paid_out
+
+
 def adjust_protocol_liquidity(s: State, netuid: NetUid, tao: int, alpha: int) -> tuple[Rao, Alpha]:
     """Set the weights so that adding these reserves keeps the price; what may be added.
 

@@ -10,6 +10,7 @@ from world import ALICE, BOB, CHARLIE, ROOT, RUNTIME, at_block, fails, last, nam
 from chain.pallets import admin_utils_common, aura, grandpa
 from chain.pallets.admin_utils_common import Error
 from chain.pallets.evm_chain_id import ChainId
+from chain.pallets.subtensor import storage_baskets as baskets
 from chain.pallets.subtensor import storage_collateral as collateral
 from chain.pallets.subtensor import storage_delegation as delegation
 from chain.pallets.subtensor import storage_hyperparameters as hyper
@@ -123,6 +124,10 @@ FREE_OF_WINDOW = {
 }
 
 GLOBALS: list[tuple[str, Any, Any]] = [
+    ("basket_concentration_cap", 9, baskets.BasketConcentrationCap),
+    ("basket_daily_turnover_cap", 9, baskets.BasketDailyTurnoverCap),
+    ("basket_liquidity_cap", 9, baskets.BasketLiquidityCap),
+    ("basket_trading_enabled", True, baskets.BasketTradingEnabled),
     ("evm_chain_id", 945, ChainId),
     ("default_take", 9_000, delegation.MaxDelegateTake),
     ("tx_rate_limit", 5, registration.TxRateLimit),
@@ -235,6 +240,7 @@ def test_every_setter_is_tested():
         "sudo_trim_to_max_allowed_uids",
         "sudo_set_total_issuance",
         "sudo_set_network_pow_registration_allowed",
+        "sudo_set_basket_trading_frozen",  # tests/facts/test_basket_trades.py
     }
     calls = {f"AdminUtils.{c.name}" for c in RUNTIME.by_name["AdminUtils"].calls.values()}
     assert calls == listed | {f"AdminUtils.{name}" for name in apart}

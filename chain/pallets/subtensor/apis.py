@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.apis_baskets import basket_api
 from chain.pallets.subtensor.apis_delegates import delegate_api
 from chain.pallets.subtensor.apis_stake import stake_api
 from chain.pallets.subtensor.apis_subnets import registration_api, subnet_api
@@ -16,4 +17,5 @@ SUBTENSOR_APIS: tuple[Api, ...] = (
     stake_api,
     registration_api,
     swap_api,
+    basket_api,
 )

@@ -5,6 +5,7 @@ Upstream: pallets/subtensor/src/coinbase/block_step.rs
 
 from __future__ import annotations
 
+from chain.pallets.subtensor.beta_pricing import advance_index
 from chain.pallets.subtensor.children import apply_pending_children
 from chain.pallets.subtensor.coinbase import (
     get_deferred_epochs,
@@ -13,6 +14,7 @@ from chain.pallets.subtensor.coinbase import (
     update_prices,
 )
 from chain.pallets.subtensor.emission import mint_block_emission
+from chain.pallets.subtensor.fund_deposits import flush_next
 from chain.pallets.subtensor.hotkey_swap import forget_old_swaps
 from chain.pallets.subtensor.registration import update_registration_prices
 from chain.pallets.subtensor.root_claim import run_automatic_claims
@@ -27,9 +29,11 @@ from ganglion.units import BlockNumber, Rao
 def block_step(s: State, now: BlockNumber) -> None:
     """Run the economy for one block."""
     run_coinbase(s, before_coinbase(s))
+    flush_next(s)
     update_prices(s)
     apply_pending_children(s)
     run_automatic_claims(s, s[ParentHash])
+    advance_index(s)
 
 
 def before_coinbase(s: State) -> Rao:

@@ -17,6 +17,7 @@ from chain.pallets.subtensor.accounts import (
     is_owner,
     is_subnet,
 )
+from chain.pallets.subtensor.author_fees import pay_author_in_tao
 from chain.pallets.subtensor.collateral import (
     add_collateral,
     fresh,
@@ -32,7 +33,7 @@ from chain.pallets.subtensor.pool_trades import buy_alpha, record_tao_flow
 from chain.pallets.subtensor.price import get_moving_price
 from chain.pallets.subtensor.share_pool import add_stake, can_add_stake, get_stake
 from chain.pallets.subtensor.stake_checks import ensure_can_add, ensure_input_fits, get_max_add
-from chain.pallets.subtensor.stake_utils import pay_author_in_tao, stake_into_subnet
+from chain.pallets.subtensor.stake_utils import stake_into_subnet
 from chain.pallets.subtensor.storage_collateral import CollateralLockShare, MinerCollateral
 from chain.pallets.subtensor.storage_pool import SubnetAlphaOut
 from chain.pallets.subtensor.storage_stake import LastColdkeyHotkeyStakeBlock

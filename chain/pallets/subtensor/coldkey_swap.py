@@ -19,12 +19,14 @@ from chain.pallets.subtensor.events_network import (
     ColdkeySwapped,
     ColdkeySwapReset,
 )
+from chain.pallets.subtensor.fund import ESCROW
+from chain.pallets.subtensor.fund_records import move_claimed
 from chain.pallets.subtensor.lineage import record_coldkey
 from chain.pallets.subtensor.lock_swaps import swap_coldkey_locks
 from chain.pallets.subtensor.locks import set_accepts_locked_alpha
-from chain.pallets.subtensor.root_claim import add_to_ring, leave_ring_without_root_stake
 from chain.pallets.subtensor.root_records import move_root_claimed
 from chain.pallets.subtensor.share_pool import add_stake, get_stake, take_stake
+from chain.pallets.subtensor.staker_ring import add_to_ring, leave_ring_without_root_stake
 from chain.pallets.subtensor.storage_keys import (
     ColdkeySwapAnnouncementDelay,
     ColdkeySwapAnnouncements,
@@ -69,8 +71,10 @@ def _charge(s: State, coldkey: AccountId, cost: int) -> None:
 def do_swap_coldkey(s: State, old: AccountId, new: AccountId) -> None:
     """Move everything of a coldkey to a new one.
 
-    Raises ColdKeyAlreadyAssociated when the new one has stake, NewColdKeyIsHotkey when it is one.
+    Raises ColdKeyAlreadyAssociated when the new one has stake, NewColdKeyIsHotkey when it is one,
+    CannotUseSystemAccount for the account of the funds.
     """
+    ensure(new != ESCROW, Error.CannotUseSystemAccount)
     ensure(not s[StakingHotkeys, new], Error.ColdKeyAlreadyAssociated)
     ensure(not is_hotkey(s, new), Error.NewColdKeyIsHotkey)
     if s[IdentitiesV2, new] is None and s[IdentitiesV2, old] is not None:
@@ -82,6 +86,8 @@ def do_swap_coldkey(s: State, old: AccountId, new: AccountId) -> None:
         _move_auto_stake(s, netuid, old, new)
         _move_stake(s, netuid, old, new)
         collateral.swap_coldkey(s, netuid, old, new)
+    for hotkey in s[StakingHotkeys, old]:
+        move_claimed(s, hotkey, old, new)
     _move_staking_hotkeys(s, old, new)
     _move_hotkeys(s, old, new)
     swap_coldkey_locks(s, old, new)

@@ -13,6 +13,8 @@ from chain.pallets.subtensor.accounts import compute_subnet_account, is_subnet
 from chain.pallets.subtensor.alpha import get_alpha_issuance
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_network import NetworkRemoved
+from chain.pallets.subtensor.fund_claims import leave_subnet
+from chain.pallets.subtensor.fund_records import drop_waiting
 from chain.pallets.subtensor.network_removal import remove_locks, remove_network
 from chain.pallets.subtensor.root_claim import forget_root_dividends
 from chain.pallets.subtensor.share_pool import get_positions, get_stake
@@ -64,6 +66,8 @@ def do_dissolve_network(s: State, netuid: NetUid) -> None:
     """Pay out and remove a subnet; raises SubnetNotExists, also for root."""
     ensure(is_subnet(s, netuid) and netuid != ROOT_NETUID, Error.SubnetNotExists)
     forget_root_dividends(s, netuid)
+    leave_subnet(s, netuid)
+    drop_waiting(s, netuid)
     _pay_out(s, netuid)
     swap.clear_protocol_liquidity(s, netuid)
     commitments_store.purge_netuid(s, netuid)

@@ -10,6 +10,7 @@ Upstream: pallets/subtensor/src/macros/genesis.rs
 from __future__ import annotations
 
 from chain.genesis import Genesis
+from chain.pallets.subtensor.storage_baskets import SEEDED
 from chain.pallets.subtensor.storage_hyperparameters import (
     MaxAllowedUids,
     MaxAllowedValidators,
@@ -17,6 +18,7 @@ from chain.pallets.subtensor.storage_hyperparameters import (
 )
 from chain.pallets.subtensor.storage_keys import Owner
 from chain.pallets.subtensor.storage_network import (
+    HasMigrationRun,
     LargestLocked,
     NetworkRateLimit,
     NetworkRegistrationAllowed,
@@ -61,6 +63,7 @@ STAKE = 1_000_000_000
 def build(s: State, spec: Genesis) -> None:
     """Write the pallet's part of block 0."""
     s[TotalIssuance] = Rao(0)
+    s[HasMigrationRun, SEEDED] = True  # root dividends enter funds from the first block on
     if LOCAL:  # a default would be seen in the metadata, where upstream's builds all say 7200
         s[NetworkRateLimit] = 0
     _add_root(s)

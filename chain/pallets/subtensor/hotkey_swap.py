@@ -22,6 +22,9 @@ from chain.pallets.subtensor.constants import (
 )
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_network import HotkeySwapped, HotkeySwappedOnSubnet
+from chain.pallets.subtensor.fund import ESCROW
+from chain.pallets.subtensor.fund_deposits import flush
+from chain.pallets.subtensor.fund_records import has_fund, move_fund
 from chain.pallets.subtensor.lineage import record_hotkey
 from chain.pallets.subtensor.lock_swaps import swap_hotkey_locks
 from chain.pallets.subtensor.neurons import get_indices, get_memberships
@@ -111,7 +114,8 @@ def do_swap_hotkey(
     ensure(not is_taken, Error.HotKeyAlreadyRegisteredInSubNet)
     if netuid in (None, ROOT_NETUID):
         is_clean = is_clean_for_root(s, new) and get_hotkey_stake(s, new, ROOT_NETUID) == 0
-        ensure(is_clean, Error.NewHotKeyNotCleanForRootSwap)
+        ensure(is_clean and not has_fund(s, new), Error.NewHotKeyNotCleanForRootSwap)
+        flush(s, old)
     for limit in _LIMITS:
         s[LastRateLimitedBlock, limit(new)] = s[LastRateLimitedBlock, limit(old)]
     if netuid is None:
@@ -261,6 +265,8 @@ def _move_stake(s: State, old: AccountId, new: AccountId, netuid: NetUid) -> Non
         set_power(s, netuid, old, 0)
         set_power(s, netuid, new, sat_add_u64(s[VotingPower, netuid, new], power))
     for coldkey in [cold for cold, n, _ in get_positions(s, old) if n == netuid]:
+        if coldkey == ESCROW:  # a fund moves whole, with its hotkey's seat on root
+            continue
         amount = get_stake(s, old, coldkey, netuid)
         take_stake(s, old, coldkey, netuid, amount)
         add_stake(s, new, coldkey, netuid, amount)
@@ -268,6 +274,7 @@ def _move_stake(s: State, old: AccountId, new: AccountId, netuid: NetUid) -> Non
             add_staking_hotkey(s, coldkey, new)
     if netuid == ROOT_NETUID:
         move_root_positions(s, old, new)
+        move_fund(s, old, new)
         if (AutoParentDelegationEnabled, old) in s:
             enabled = take(s, (AutoParentDelegationEnabled, old))
             s[AutoParentDelegationEnabled, new] = enabled

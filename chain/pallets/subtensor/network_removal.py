@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chain.pallets.subtensor import storage_baskets as baskets
 from chain.pallets.subtensor import storage_collateral as collateral
 from chain.pallets.subtensor import storage_commits as commits
 from chain.pallets.subtensor import storage_delegation as delegation
@@ -59,6 +60,7 @@ PER_SUBNET: tuple[Any, ...] = (
     pool.SubnetTaoInEmission,
     pool.SubnetVolume,
     pool.SubnetMovingPrice,
+    baskets.SubnetFastMovingPrice,
     pool.SubnetTaoFlow,
     pool.SubnetEmaTaoFlow,
     pool.SubnetProtocolFlow,

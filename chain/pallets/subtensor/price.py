@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from chain.pallets import swap
 from chain.pallets.subtensor.alpha import get_alpha_issuance
+from chain.pallets.subtensor.storage_baskets import SEEDED, SubnetFastMovingPrice
 from chain.pallets.subtensor.storage_hyperparameters import EMAPriceHalvingBlocks
 from chain.pallets.subtensor.storage_network import (
     FirstEmissionBlockNumber,
+    HasMigrationRun,
     NetworksAdded,
     SubnetMechanism,
 )
@@ -23,12 +25,12 @@ from chain.pallets.subtensor.storage_pool import (
 )
 from chain.pallets.system import block_number
 from chain.runtime.state import State, iter_items
-from consensus.economics import moving_price
+from consensus.economics import basket, moving_price
 from consensus.economics.fixed import Fx32, Fx64
 from consensus.economics.shares import moving_price_of
 from consensus.economics.terms import root_proportion
 from ganglion.fixed import u64_proportion
-from ganglion.units import I96F32, ROOT_NETUID, U96F32, NetUid
+from ganglion.units import I96F32, ROOT_NETUID, U64F64, U96F32, NetUid
 
 
 def get_tao_weight(s: State) -> Fx32:
@@ -55,8 +57,12 @@ def update_moving_price(s: State, netuid: NetUid) -> None:
         s[FirstEmissionBlockNumber, netuid] or 0,
         s[EMAPriceHalvingBlocks, netuid],
     )
-    moved = moving_price.moved(get_moving_price(s, netuid), swap.get_price(s, netuid), weight)
+    spot = swap.get_price(s, netuid)
+    moved = moving_price.moved(get_moving_price(s, netuid), spot, weight)
     s[SubnetMovingPrice, netuid] = I96F32(moved)
+    if s[HasMigrationRun, SEEDED]:
+        before = s[SubnetFastMovingPrice, netuid]
+        s[SubnetFastMovingPrice, netuid] = U64F64(basket.fast_price(before, spot))
 
 
 def get_median_price(s: State) -> Fx64:

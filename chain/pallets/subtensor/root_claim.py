@@ -1,5 +1,7 @@
 """Root dividends: alpha that root stakers earn on every subnet, and how they get it.
 
+On a chain with funds (`fund.py`) dividends enter the validator's fund. On older chains they wait:
+
 A hotkey's rate on a subnet says how much alpha one unit of its root stake has ever earned there;
 RootClaimed says how much of that a staker has had, or never earned because it came later.
 
@@ -14,6 +16,14 @@ from typing import Annotated
 from chain.pallets.subtensor.accounts import compute_subnet_account
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_stake import RootClaimed as RootClaimedEvent
+from chain.pallets.subtensor.fund import has_funds, on_root_stake_changed
+from chain.pallets.subtensor.fund_claims import (
+    CLAIM_WEIGHT,
+    MAX_WORK,
+    do_claim,
+    get_claimable_funds,
+)
+from chain.pallets.subtensor.fund_deposits import enqueue
 from chain.pallets.subtensor.pool_trades import (
     Trader,
     add_total_stake,
@@ -22,6 +32,7 @@ from chain.pallets.subtensor.pool_trades import (
     sell_alpha,
 )
 from chain.pallets.subtensor.share_pool import add_stake, get_hotkey_stake, get_stake
+from chain.pallets.subtensor.staker_ring import add_to_ring
 from chain.pallets.subtensor.storage_keys import Owner
 from chain.pallets.subtensor.storage_network import SubnetOwner
 from chain.pallets.subtensor.storage_pool import SubnetAlphaOut, SubnetRootSellTao, SubnetTAO
@@ -34,12 +45,12 @@ from chain.pallets.subtensor.storage_root import (
 )
 from chain.pallets.subtensor.storage_stake import (
     NumStakingColdkeys,
-    StakingColdkeys,
     StakingColdkeysByIndex,
     StakingHotkeys,
 )
 from chain.pallets.subtensor.tao import pay_from_subnet
 from chain.pallets.subtensor.types import Keep, KeepSubnets, RootClaimTypeEnum
+from chain.runtime.call import READ_WEIGHT, WRITE_WEIGHT, PostInfo
 from chain.runtime.dispatch import layer
 from chain.runtime.errors import BadOrigin, CallError, ensure
 from chain.runtime.origin import Root, Signed, SignedOrRoot
@@ -49,7 +60,7 @@ from consensus.economics import root_claim as rules
 from consensus.economics.fixed import Fx32, clamp_u128
 from consensus.economics.trade import MIN_PRICE
 from ganglion.fixed import I96F32 as FORMAT
-from ganglion.fixed import sat_add_u64, sat_sub
+from ganglion.fixed import sat_add_u64
 from ganglion.scale import SORTED_SET, u64
 from ganglion.units import I96F32, ROOT_NETUID, AccountId, Alpha, Hash, NetUid, Rao
 
@@ -58,6 +69,8 @@ log = logging.getLogger(__name__)
 MAX_SUBNETS_PER_CLAIM = 5
 MAX_AUTOMATIC_CLAIMS = 50
 MAX_THRESHOLD = 10_000_000
+OLD_CLAIM_WEIGHT = 138_999_000 + 16 * READ_WEIGHT + 4 * WRITE_WEIGHT
+"""Of a claim on a chain without funds."""
 
 
 @event(200)
@@ -72,11 +85,14 @@ class RootClaimTypeSet:
 
 
 def add_root_dividend(s: State, hotkey: AccountId, netuid: NetUid, amount: int) -> None:
-    """Give alpha to the root stakers of a hotkey, by raising its rate on the subnet.
+    """Give alpha to the root stakers of a hotkey: to its fund, or by raising its rate.
 
     More alpha than root stake would make the rate meaningless: then the hotkey's owner gets it
     as stake.
     """
+    if has_funds(s):
+        enqueue(s, hotkey, netuid, amount)
+        return
     root_stake = get_hotkey_stake(s, hotkey, ROOT_NETUID)
     if amount > root_stake:
         add_stake(s, hotkey, s[Owner, hotkey], netuid, amount)
@@ -104,12 +120,14 @@ def get_owed(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) ->
 
 def on_root_stake_added(s: State, hotkey: AccountId, coldkey: AccountId, amount: int) -> None:
     """New root stake has not earned the past: count it as claimed."""
+    on_root_stake_changed(s, hotkey, coldkey, amount)
     for netuid, rate in s[RootClaimable, hotkey]:
         _set_claimed(s, netuid, hotkey, coldkey, rules.watermark(rate, amount))
 
 
 def on_root_stake_removed(s: State, hotkey: AccountId, coldkey: AccountId, amount: int) -> None:
     """Root stake that leaves takes its share of what was claimed with it."""
+    on_root_stake_changed(s, hotkey, coldkey, -amount)
     for netuid, rate in s[RootClaimable, hotkey]:
         if netuid != ROOT_NETUID:
             _set_claimed(s, netuid, hotkey, coldkey, -rules.watermark(rate, amount))
@@ -184,39 +202,13 @@ def do_root_claim(s: State, coldkey: AccountId, subnets: tuple[NetUid, ...] | No
         s.emit(RootClaimedEvent(coldkey, Rao(tao)))
 
 
-# --- the ring of stakers whose claims run by themselves ------------------------------------------
-
-
-def add_to_ring(s: State, coldkey: AccountId) -> None:
-    """Number a root staker, once."""
-    if (StakingColdkeys, coldkey) in s:
-        return
-    place = s[NumStakingColdkeys]
-    s[StakingColdkeysByIndex, place] = coldkey
-    s[StakingColdkeys, coldkey] = place
-    s[NumStakingColdkeys] = place + 1
-
-
-def leave_ring_without_root_stake(s: State, coldkey: AccountId) -> None:
-    """Forget a coldkey that has no root stake left; the last one takes its number."""
-    hotkeys = s[StakingHotkeys, coldkey]
-    place = s[StakingColdkeys, coldkey]
-    if place is None or any(get_stake(s, hotkey, coldkey, ROOT_NETUID) for hotkey in hotkeys):
-        return
-    del s[StakingColdkeys, coldkey]
-    last = sat_sub(s[NumStakingColdkeys], 1)
-    moved = s[StakingColdkeysByIndex, last]
-    if place != last and moved is not None:
-        del s[StakingColdkeysByIndex, last]
-        s[StakingColdkeysByIndex, place] = moved
-        s[StakingColdkeys, moved] = place
-    else:
-        del s[StakingColdkeysByIndex, place]
-    s[NumStakingColdkeys] = last
+# --- claims that run by themselves ---------------------------------------------------------------
 
 
 def run_automatic_claims(s: State, parent_hash: Hash) -> None:
-    """Claim for the few root stakers that the parent block's hash picks."""
+    """Claim for the few root stakers that the parent block's hash picks; funds never do that."""
+    if has_funds(s):
+        return
     for place in rules.indices(parent_hash, s[NumRootClaim], s[NumStakingColdkeys]):
         coldkey = s[StakingColdkeysByIndex, place]
         if coldkey is None:
@@ -238,14 +230,22 @@ def forget_root_dividends(s: State, netuid: NetUid) -> None:
 # --- calls -------------------------------------------------------------------------------------
 
 
-@call(121, weight=138_999_000, reads=16, writes=4)
+@call(121, weight=CLAIM_WEIGHT)
 def claim_root(
     s: State, coldkey: Signed, subnets: Annotated[tuple[NetUid, ...], SORTED_SET]
-) -> None:
-    """Claim the root emissions of a coldkey on one to five subnets."""
+) -> PostInfo:
+    """Redeem what all validators' funds owe a coldkey, and stake it on root.
+
+    Subnets are only looked at on chains without funds: there, claims are made on one to five.
+    """
+    if has_funds(s):
+        looked_at = len(s[StakingHotkeys, coldkey])
+        ensure(looked_at <= MAX_WORK, Error.RootClaimTooHeavy)
+        return do_claim(s, coldkey, get_claimable_funds(s, coldkey), looked_at)
     ensure(0 < len(set(subnets)) <= MAX_SUBNETS_PER_CLAIM, Error.InvalidSubnetNumber)
     add_to_ring(s, coldkey)
     do_root_claim(s, coldkey, subnets)
+    return PostInfo(weight=OLD_CLAIM_WEIGHT)
 
 
 @call(122, weight=18_283_000, reads=2, writes=4)

@@ -9,6 +9,7 @@ from chain.pallets.subtensor.accounts import do_create_account, is_subnet
 from chain.pallets.subtensor.constants import InitialDefaultDelegateTake
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_network import NeuronRegistered
+from chain.pallets.subtensor.fund_deposits import flush
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.subtensor.share_pool import get_hotkey_stake
 from chain.pallets.subtensor.storage_delegation import Delegates
@@ -47,7 +48,9 @@ def root_register(s: State, coldkey: Signed, hotkey: AccountId) -> None:
     else:
         uid, stake = _weakest(s)
         ensure(stake < get_hotkey_stake(s, hotkey, root), Error.StakeTooLowForRoot)
+        outgoing = s[Keys, root, uid]
         do_replace_neuron(s, root, uid, hotkey)
+        flush(s, outgoing)  # without its seat: what waits for it is recycled
     if (Delegates, hotkey) not in s:
         s[Delegates, hotkey] = PerU16(InitialDefaultDelegateTake.value)
     s[RegistrationsThisInterval, root] = this_interval + 1

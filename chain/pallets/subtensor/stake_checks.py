@@ -16,6 +16,7 @@ from chain.pallets.subtensor.accounts import (
 )
 from chain.pallets.subtensor.collateral import ensure_covered, ensure_free, ensure_kept
 from chain.pallets.subtensor.errors import Error
+from chain.pallets.subtensor.fund import ESCROW
 from chain.pallets.subtensor.locks import ensure_available
 from chain.pallets.subtensor.share_pool import can_add_stake, get_stake
 from chain.pallets.subtensor.stake_utils import MIN_STAKE
@@ -176,6 +177,7 @@ def ensure_can_move(
         move.origin_coldkey == move.destination_coldkey
         and move.origin_hotkey == move.destination_hotkey
     )
+    ensure(move.destination_coldkey != ESCROW, Error.CannotUseSystemAccount)
     ensure(not (is_same_place and move.is_within_subnet), Error.SameNetuid)
     for netuid in (origin, destination):
         ensure(is_subnet(s, netuid), Error.SubnetNotExists)

@@ -8,13 +8,14 @@ Upstream: pallets/subtensor/src/staking/{stake_utils,helpers}.rs
 from __future__ import annotations
 
 from chain.pallets import swap
-from chain.pallets.aura import author
 from chain.pallets.subtensor import locks, root_claim
-from chain.pallets.subtensor.accounts import get_subnet_account, is_owner
-from chain.pallets.subtensor.alpha import burn_alpha
+from chain.pallets.subtensor.accounts import is_owner
+from chain.pallets.subtensor.author_fees import pay_author_in_alpha, pay_author_in_tao
 from chain.pallets.subtensor.constants import InitialMinStake
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.events_stake import StakeAdded, StakeRemoved
+from chain.pallets.subtensor.fund import ESCROW
+from chain.pallets.subtensor.fund_deposits import flush
 from chain.pallets.subtensor.pool_trades import buy_alpha, record_tao_flow, sell_alpha
 from chain.pallets.subtensor.share_pool import (
     add_stake,
@@ -23,11 +24,12 @@ from chain.pallets.subtensor.share_pool import (
     get_stake,
     take_stake,
 )
+from chain.pallets.subtensor.staker_ring import add_to_ring, leave_ring_without_root_stake
 from chain.pallets.subtensor.storage_stake import (
     LastColdkeyHotkeyStakeBlock,
     NominatorMinRequiredStake,
 )
-from chain.pallets.subtensor.tao import burn_tao, pay_from_subnet, pay_to_subnet
+from chain.pallets.subtensor.tao import pay_from_subnet, pay_to_subnet
 from chain.pallets.system import block_number
 from chain.runtime.errors import CallError, ensure
 from chain.runtime.state import State
@@ -58,6 +60,8 @@ def stake_into_subnet(
     The fee goes to the block's author. Raises what the payment and the trade raise, AmountTooLow
     for no alpha, InsufficientLiquidity when the pool cannot express so little.
     """
+    if netuid == ROOT_NETUID:
+        flush(s, hotkey)  # what is earned already belongs to those who are there
     paid = pay_to_subnet(s, netuid, coldkey, tao)
     done = buy_alpha(s, netuid, paid, limit, drop_fees=drop_fees)
     alpha = Alpha(done.paid_out)
@@ -70,24 +74,9 @@ def stake_into_subnet(
     _note_staking(s, coldkey, hotkey)
     if netuid == ROOT_NETUID:
         root_claim.on_root_stake_added(s, hotkey, coldkey, alpha)
-        root_claim.add_to_ring(s, coldkey)
+        add_to_ring(s, coldkey)
     s.emit(StakeAdded(coldkey, hotkey, paid, alpha, netuid, done.fee))
     return alpha
-
-
-def pay_author_in_tao(s: State, netuid: NetUid, fee: int) -> None:
-    """Pay the block's author out of a subnet; without one the fee is burned."""
-    who = author(s)
-    if who is not None:
-        pay_from_subnet(s, netuid, who, fee)
-        return
-    account = get_subnet_account(s, netuid)
-    if account is not None:
-        mark = s.mark()
-        try:
-            burn_tao(s, account, fee)
-        except CallError:
-            s.rollback(mark)
 
 
 def unstake_from_subnet(
@@ -106,6 +95,8 @@ def unstake_from_subnet(
     What a limit leaves unsold is given back. The alpha fee is sold for the block's author.
     Raises what the trade and the payments raise.
     """
+    if netuid == ROOT_NETUID:
+        flush(s, hotkey)
     take_stake(s, hotkey, coldkey, netuid, alpha)
     done = sell_alpha(s, netuid, alpha, limit, drop_fees=drop_fees)
     unsold = clamp_u64(alpha - clamp_u64(done.paid_in + done.fee))
@@ -113,26 +104,15 @@ def unstake_from_subnet(
         add_stake(s, hotkey, coldkey, netuid, unsold)
     tao = Rao(done.paid_out)
     pay_from_subnet(s, netuid, beneficiary or coldkey, tao)
-    author_tao = _pay_author_in_alpha(s, netuid, done.fee_to_author)
+    author_tao = pay_author_in_alpha(s, netuid, done.fee_to_author)
     if netuid == ROOT_NETUID:
         root_claim.on_root_stake_removed(s, hotkey, coldkey, alpha)
-        root_claim.leave_ring_without_root_stake(s, coldkey)
+        leave_ring_without_root_stake(s, coldkey)
     record_tao_flow(s, netuid, -clamp_u64(tao + author_tao))
     locks.cleanup_lock(s, coldkey, netuid)
     _note_staking(s, coldkey, hotkey)
     s.emit(StakeRemoved(coldkey, hotkey, tao, Alpha(done.paid_in), netuid, done.fee))
     return tao
-
-
-def _pay_author_in_alpha(s: State, netuid: NetUid, fee: int) -> int:
-    """Sell an alpha fee for the block's author, or burn it; the TAO that left the subnet."""
-    who = author(s)
-    if who is None:
-        burn_alpha(s, netuid, fee)
-        return 0
-    sold = sell_alpha(s, netuid, fee, MIN_PRICE, drop_fees=True)
-    pay_from_subnet(s, netuid, who, sold.paid_out)
-    return sold.paid_out
 
 
 def transfer_within_subnet(
@@ -147,6 +127,9 @@ def transfer_within_subnet(
     Raises AmountTooLow under the minimum stake, and what moving a lock raises.
     """
     (from_hotkey, from_coldkey), (to_hotkey, to_coldkey) = origin, destination
+    if netuid == ROOT_NETUID:
+        for hotkey in dict.fromkeys((from_hotkey, to_hotkey)):
+            flush(s, hotkey)
     locks.transfer_lock(s, from_coldkey, to_coldkey, netuid, alpha)
     take_stake(s, from_hotkey, from_coldkey, netuid, alpha)
     if netuid == ROOT_NETUID:
@@ -154,7 +137,7 @@ def transfer_within_subnet(
     add_stake(s, to_hotkey, to_coldkey, netuid, alpha)
     if netuid == ROOT_NETUID:
         root_claim.on_root_stake_added(s, to_hotkey, to_coldkey, alpha)
-        root_claim.add_to_ring(s, to_coldkey)
+        add_to_ring(s, to_coldkey)
     worth = U64F64.mul(swap.get_price(s, netuid), U64F64.from_int(alpha))
     tao = Rao(U64F64.to_u64(worth))
     ensure(tao >= MIN_STAKE, Error.AmountTooLow)
@@ -172,9 +155,9 @@ def get_nominator_minimum(s: State) -> Rao:
 def clear_small_nomination(s: State, hotkey: AccountId, coldkey: AccountId, netuid: NetUid) -> None:
     """Sell what a nominator holds behind a hotkey if it is under the minimum.
 
-    If it cannot be sold it is taken all the same. The hotkey's owner is exempt.
+    If it cannot be sold it is taken all the same. The hotkey's owner and its fund are exempt.
     """
-    if is_owner(s, coldkey, hotkey):
+    if coldkey == ESCROW or is_owner(s, coldkey, hotkey):
         return
     stake = get_stake(s, hotkey, coldkey, netuid)
     price = swap.get_price(s, netuid)
