@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from subnets.proofs.ieee import Floats as Floats
-from subnets.proofs.sampling import Sampling
+from subnets.proofs.sampling import Sampling, margins
 
 Patterns = npt.NDArray[np.uint16]
 
@@ -58,12 +58,22 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Tokens that are said to follow the kept ones, the first at output position `position`."""
+
+    sampling: Sampling
+    position: int
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Tokens to append to one sequence: `start` positions are already cached in `pages`.
 
     `pages` must have room for `start + len(tokens)` positions. `keep` counts the trailing
     tokens whose logits and states are wanted. With `draw` an engine may draw the next tokens
-    itself, as `subnets.proofs.sampling.choose` does, instead of handing out logits.
+    itself, as `subnets.proofs.sampling.choose` does, instead of handing out logits; with
+    `claim`, it may say by how much the claimed tokens miss, as `margins` there does.
     """
 
     tokens: Sequence[int]
@@ -71,18 +81,21 @@ class Row:
     pages: Sequence[int]
     keep: int = 1
     draw: Draw | None = None
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """`logits` is float64 [keep, vocab]; `states` holds bfloat16 patterns [keep, hidden].
 
-    An engine that drew the tokens itself gives those, [keep], and no logits.
+    An engine that drew the tokens itself gives those, [keep], and no logits; so does one that
+    worked out the `margins` [keep] of a claim.
     """
 
     logits: Floats
     states: Patterns
     tokens: Sequence[int] | None = None
+    margins: Floats | None = None
 
 
 class LanguageModel(Protocol):
@@ -140,11 +153,20 @@ def pages_for(positions: int) -> int:
     return -(-positions // PAGE)
 
 
-def prefill(model: LanguageModel, tokens: Sequence[int], keep: int) -> Output:
+def prefill(
+    model: LanguageModel, tokens: Sequence[int], keep: int, claim: Claim | None = None
+) -> Output:
     """One forward pass over `tokens` in a cache of its own; what a verifier needs."""
     cache = model.new_cache(pages_for(len(tokens)))
-    row = Row(tokens, 0, range(pages_for(len(tokens))), keep)
+    row = Row(tokens, 0, range(pages_for(len(tokens))), keep, claim=claim)
     return model.forward(cache, [row])[0]
+
+
+def missed(output: Output, claim: Claim) -> Floats:
+    """By how much the claimed tokens miss, by the engine itself or from its logits."""
+    if output.margins is not None:
+        return output.margins
+    return margins(output.logits, claim.tokens, claim.sampling, claim.position)
 
 
 def bfloat16_patterns(values: npt.NDArray[Any]) -> Patterns:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from neurons.engine.base import Draw
 from subnets.proofs import ieee
 from subnets.proofs.noise import stream_words
-from subnets.proofs.sampling import MASS_BITS, SHARE_BITS
+from subnets.proofs.sampling import MASS_BITS, SHARE_BITS, Sampling
 
 Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """What draws from logits, seeds, positions and temperatures; see `cuda_kernels.draw`."""
@@ -32,7 +33,7 @@ def drawn(kernel: Kernel, logits: torch.Tensor, draws: Sequence[Draw]) -> list[i
     seeds, positions, heat = plan[:, :4].contiguous(), plan[:, 4].contiguous(), plan[:, 5]
     heat = heat.contiguous().view(torch.float64)
     logits = logits.contiguous()
-    picked = [i for i, d in enumerate(draws) if is_filtered(d, vocab)]
+    picked = [i for i, d in enumerate(draws) if is_filtered(d.sampling, vocab)]
     tokens = kernel(logits, seeds, positions, heat)
     if picked:
         at = torch.tensor(picked, device=device)
@@ -50,19 +51,34 @@ def heat_bits(d: Draw) -> int:
     return bits
 
 
-def is_filtered(d: Draw, vocab: int) -> bool:
+def is_filtered(s: Sampling, vocab: int) -> bool:
     """Whether top-k or top-p can take tokens away."""
-    s = d.sampling
     return s.temperature > 0 and (0 < s.top_k < vocab or s.top_p < 1.0)
 
 
-def filtered(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
-    """Float64 logits [n, vocab] with -inf where top-k or top-p take a token away.
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows [n, vocab] by rank: ids, logits, who is within top-k and within top-p.
+
+    `before` is the integer mass ahead of every token, `limits` [n, 1] what may be, `totals` [n, 1]
+    the whole.
+    """
+
+    order: torch.Tensor
+    ranked: torch.Tensor
+    few: torch.Tensor
+    inside: torch.Tensor
+    before: torch.Tensor
+    limits: torch.Tensor
+    totals: torch.Tensor
+
+
+def ranking(logits: torch.Tensor, samplings: Sequence[Sampling]) -> Ranking:
+    """Rank float64 logits [n, vocab], for one setting or for one a row.
 
     The rule is `sampling.allowed`: ranks by logit, ties by id, mass in integers.
     """
     vocab, device = logits.shape[1], logits.device
-    samplings = [d.sampling for d in draws]
 
     def column(values: list[float] | list[int]) -> torch.Tensor:
         kind = torch.float64 if isinstance(values[0], float) else torch.int64
@@ -74,16 +90,24 @@ def filtered(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
     # zero minus the logits, not their negative: both zeros must be one value to the sort
     order = torch.argsort(0.0 - logits, dim=1, stable=True)
     ranked = logits.gather(1, order)
-    keep = torch.arange(vocab, device=device)[None] < cut
-    mass = torch.round(exp((ranked - ranked[:, :1]) / warm) * 2.0**MASS_BITS) * keep
+    few = torch.arange(vocab, device=device)[None] < cut
+    mass = torch.round(exp((ranked - ranked[:, :1]) / warm) * 2.0**MASS_BITS) * few
     counts = mass.long()
     before = counts.cumsum(1) - counts
-    total = counts.sum(1, keepdim=True)
+    totals = counts.sum(1, keepdim=True)
     # total * share would leave 64 bits: the upper and lower parts are multiplied apart
-    upper, lower = total >> SHARE_BITS, total & ((1 << SHARE_BITS) - 1)
-    inside = before <= upper * share + (lower * share >> SHARE_BITS)
+    upper, lower = totals >> SHARE_BITS, totals & ((1 << SHARE_BITS) - 1)
+    limits = upper * share + (lower * share >> SHARE_BITS)
+    inside = before <= limits
     inside[:, 0] = True
-    survives = torch.zeros_like(keep.expand_as(inside)).scatter(1, order, keep & inside)
+    return Ranking(order, ranked, few, inside, before, limits, totals)
+
+
+def filtered(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
+    """Float64 logits [n, vocab] with -inf where top-k or top-p take a token away."""
+    found = ranking(logits, [d.sampling for d in draws])
+    survives = torch.zeros_like(found.inside)
+    survives = survives.scatter(1, found.order, found.few & found.inside)
     return logits.masked_fill(~survives, float("-inf"))
 
 

@@ -36,6 +36,7 @@ from neurons.engine.base import (
 )
 from neurons.engine.bytes import ByteTokenizer
 from neurons.engine.cuda_graphs import Decoder, Kernels
+from neurons.engine.device_margins import missed
 from neurons.engine.device_sampling import drawn
 from neurons.engine.folder import read_json, tokenizer_hash, weights_hash
 from neurons.engine.paged_attention import Pass, TorchCache
@@ -79,6 +80,7 @@ class HfModel:
         self._layers = config.num_hidden_layers
         self._kernels = usable_kernels(self._width) if on_cuda and kernels is None else kernels
         self._fixed = fixed
+        self.judges = on_cuda  # whether claims are judged where the logits lie
         if fixed and self._kernels is None:
             raise EngineError("passes of one shape need a CUDA device and Triton")
         self._entering: list[torch.Tensor] = []
@@ -194,6 +196,14 @@ class HfModel:
     ) -> list[Output]:
         ends = np.cumsum([row.keep for row in rows]).tolist()
         spans = [slice(end - row.keep, end) for end, row in zip(ends, rows)]
+        none = np.empty((0, logits.shape[1]))
+        if self.judges and all(row.claim is not None for row in rows):
+            entering = patterns(states)
+            return [
+                Output(none, entering[span], margins=missed(logits[span], row.claim))
+                for span, row in zip(spans, rows)
+                if row.claim is not None
+            ]
         draws = [
             Draw(row.draw.sampling, row.draw.position + i)
             for row in rows
@@ -204,7 +214,7 @@ class HfModel:
             scores, entering = logits.double().cpu().numpy(), patterns(states)
             return [Output(scores[span], entering[span]) for span in spans]
         tokens = drawn(self._kernels.draw, logits, draws)
-        none, entering = np.empty((0, logits.shape[1])), patterns(states)
+        entering = patterns(states)
         return [Output(none, entering[span], tokens[span]) for span in spans]
 
 

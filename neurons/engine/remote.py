@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from neurons.engine.base import EngineError, LanguageModel, Output, Row, prefill
+from neurons.engine.base import Claim, EngineError, LanguageModel, Output, Row, prefill
 from neurons.engine.batch import Job, Running, Token, check_job
 from neurons.engine.drafts import Drafter, DraftFailed, Payoff, Step
 from neurons.engine.pages import PagePool
@@ -106,10 +106,10 @@ class RemoteWorker:
         finally:
             self._release(running)
 
-    async def prefill(self, tokens: Sequence[int], keep: int) -> Output:
+    async def prefill(self, tokens: Sequence[int], keep: int, claim: Claim | None = None) -> Output:
         """One pass outside the cache, on the same thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, prefill, self.model, tokens, keep)
+        return await loop.run_in_executor(self._thread, prefill, self.model, tokens, keep, claim)
 
     async def _round(self, running: Running, size: int) -> list[Token]:
         """Draft, check, and take what is right: at least one token."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from neurons.engine.base import EngineError, LanguageModel, Output, prefill
+from neurons.engine.base import Claim, EngineError, LanguageModel, Output, prefill
 from neurons.engine.batch import Job, Overloaded, Scheduler, Token
 from neurons.engine.pages import PagePool
 
@@ -121,7 +121,7 @@ class Worker:
         finally:
             self._commands.put(lambda: self._cancel(job.key))
 
-    async def prefill(self, tokens: Sequence[int], keep: int) -> Output:
+    async def prefill(self, tokens: Sequence[int], keep: int, claim: Claim | None = None) -> Output:
         """One forward pass outside the batch, on the same thread."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Output] = loop.create_future()
@@ -135,7 +135,7 @@ class Worker:
 
         def compute() -> None:
             try:
-                output = prefill(self.model, tokens, keep)
+                output = prefill(self.model, tokens, keep, claim)
             except (ArithmeticError, MemoryError, RuntimeError, ValueError, LookupError) as e:
                 loop.call_soon_threadsafe(settle, None, EngineError(f"the prefill failed: {e}"))
             else:

@@ -19,7 +19,7 @@ from ganglion.wire.receipts import Expected
 from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer
-from neurons.engine.base import Embedder
+from neurons.engine.base import Claim, Embedder, missed
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
@@ -121,8 +121,11 @@ class TextExaminer:
         if limits is None:
             detail = "the model is not calibrated for the fast class, so only exact miners count"
             return Verdict(Reason.RECEIPT, detail, len(answer.tokens))
-        output = await self._worker.prefill(facts.checked_tokens(answer), len(answer.tokens))
-        return text_judge.judge_computation(facts, answer, limits, output.logits, output.states)
+        claim = Claim(request.sampling, len(request.resume), answer.tokens)
+        known = facts.checked_tokens(answer)
+        output = await self._worker.prefill(known, len(answer.tokens), claim)
+        gaps = missed(output, claim)
+        return text_judge.judge_computation(answer, limits, gaps, output.states)
 
 
 class EmbedExaminer:

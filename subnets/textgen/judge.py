@@ -2,7 +2,7 @@
 
 Form (`check_form`): token ids, usage recounted, the end of the text, the receipt. Computation
 (`judge_computation`): the verifier's own logits name the right tokens, its own hidden states must
-match the fingerprints. Sans-IO: the logits and states come in.
+match the fingerprints. Sans-IO: margins and states come in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ganglion.wire.text import TextAnswer, TextRequest
 from subnets.models import Thresholds, mismatches_allowed
 from subnets.proofs import toploc
 from subnets.proofs.ieee import Floats
-from subnets.proofs.sampling import margins
 from subnets.verdict import Reason, Verdict
 
 BROKEN = "\ufffd"
@@ -122,12 +121,11 @@ def check_form(facts: Facts, answer: TextAnswer) -> None:
     check_receipt(facts, answer)
 
 
-def check_sampling(
-    facts: Facts, answer: TextAnswer, logits: Floats, limits: Thresholds
-) -> dict[str, int]:
-    """Tokens are the demanded ones within the honest tolerance; figures of the comparison."""
-    start = len(facts.request.resume)
-    missed = margins(logits, answer.tokens, facts.request.sampling, start)
+def check_sampling(answer: TextAnswer, missed: Floats, limits: Thresholds) -> dict[str, int]:
+    """Tokens are the demanded ones within the honest tolerance; figures of the comparison.
+
+    `missed` are the `sampling.margins` of the answer's tokens.
+    """
     wrong = int((missed > 0).sum())
     worst = round(float(missed.max()) * 1e6)
     figures = {"mismatches": wrong, "margin": worst, "margin_sum": round(float(missed.sum()) * 1e6)}
@@ -170,13 +168,13 @@ def check_fingerprints(
 
 
 def judge_computation(
-    facts: Facts, answer: TextAnswer, limits: Thresholds, logits: Floats, states: toploc.Patterns
+    answer: TextAnswer, limits: Thresholds, missed: Floats, states: toploc.Patterns
 ) -> Verdict:
-    """The checks that need the verifier's logits and states of the answer's positions."""
+    """The checks that need the verifier's margins and states of the answer's positions."""
     count = len(answer.tokens)
     figures: dict[str, int] = {}
     try:
-        figures |= check_sampling(facts, answer, logits, limits)
+        figures |= check_sampling(answer, missed, limits)
         figures |= check_fingerprints(answer, states, limits)
     except Failure as e:
         return Verdict(e.reason, e.detail, tokens=count, figures=figures)

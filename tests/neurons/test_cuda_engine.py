@@ -10,15 +10,16 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from neurons.calibration.measure import Distances, draw_requests, generate, measure
-from neurons.engine.base import PAGE, Draw, Row, pages_for, prefill
+from neurons.engine.base import PAGE, Claim, Draw, Row, pages_for, prefill
 from neurons.engine.batch import Job, Scheduler, run_alone
 from neurons.engine.bytes import ByteTokenizer
+from neurons.engine.device_margins import missed
 from neurons.engine.folder import TINY
 from neurons.engine.hf import FIXED, HfModel
 from neurons.engine.llama import ExactLlama
 from neurons.engine.pages import PagePool
 from subnets.proofs.noise import integers
-from subnets.proofs.sampling import Sampling, choose, margins
+from subnets.proofs.sampling import Sampling, choose, draws_for, margins
 
 pytestmark = [
     pytest.mark.gpu,
@@ -150,3 +151,27 @@ def test_on_a_gpu_honest_answers_pass_the_shipped_thresholds():
     for sample in generate(miner, tokenizer, draw_requests(random.Random(9), "t", 32, 128), 16):
         measure(verifier, sample, found)
     assert found.mismatch_ppm < 20_000
+
+
+@pytest.mark.parametrize("vocab", [264, 32_003])
+def test_margins_on_the_device_are_those_of_numpy(vocab):
+    drawn = torch.Generator(device="cuda").manual_seed(vocab)
+    logits = torch.randn(12, vocab, generator=drawn, device="cuda") * 4
+    host = logits.double().cpu().numpy()
+    for i in range(12):
+        sampling = settings(i)
+        right = choose(host, draws_for(sampling, 3, 12, vocab), sampling).tolist()
+        tokens = [t if at % 3 else (t + 1) % vocab for at, t in enumerate(right)]
+        found = missed(logits, Claim(sampling, 3, tokens))
+        assert found.tobytes() == margins(host, tokens, sampling, 3).tobytes()
+
+
+def test_a_verifier_on_the_device_keeps_its_logits_there(model):
+    job = jobs(3, 40)[2]
+    tokens, _, _ = run_alone(model, job)
+    claim, known = Claim(job.sampling, 0, tokens), (*job.prompt, *tokens[:-1])
+    judged, plain = prefill(model, known, 40, claim), prefill(model, known, 40)
+    assert judged.margins is not None
+    assert not len(judged.logits)
+    assert np.array_equal(judged.states, plain.states)
+    assert judged.margins.tobytes() == margins(plain.logits, tokens, job.sampling).tobytes()

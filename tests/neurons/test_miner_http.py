@@ -21,6 +21,7 @@ from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
 from neurons.miner.textgen import prompt_tokens
 from subnets.embedding import judge as embed_judge
+from subnets.proofs.sampling import margins
 from subnets.textgen.judge import Facts, check_form, judge_computation
 from subnets.verdict import Reason
 
@@ -63,7 +64,8 @@ async def test_an_honest_answer_passes_every_check(
     assert limits is not None
     check_form(facts, timed.answer)
     own = prefill(tiny.model, facts.checked_tokens(timed.answer), len(timed.answer.tokens))
-    verdict = judge_computation(facts, timed.answer, limits, own.logits, own.states)
+    gaps = margins(own.logits, timed.answer.tokens, request.sampling)
+    verdict = judge_computation(timed.answer, limits, gaps, own.states)
     assert verdict.reason is Reason.OK, verdict.detail
     assert verdict.mismatches == 0
 
