@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from chain.pallets.subtensor.commit_reveal import compute_commit_hash, is_expired, is_revealable
+from chain.pallets.subtensor.fund import get_holdings
 from chain.pallets.subtensor.neurons import storage_index
 from chain.pallets.subtensor.share_pool import get_stake
 from chain.pallets.subtensor.storage_keys import Owner
@@ -21,7 +22,16 @@ from chain.runtime.state import State
 from chain.runtime.types import Id
 from ganglion.units import ROOT_NETUID, AccountId, Alpha, NetUid, PerU16, Rao, Uid
 from localnet.simulator.chain import Act, MemoryChain
-from localnet.simulator.world import TAO, Size, account, coldkey, hotkey, nominator, uses_commits
+from localnet.simulator.world import (
+    ROOT_SEATS,
+    TAO,
+    Size,
+    account,
+    coldkey,
+    hotkey,
+    nominator,
+    uses_commits,
+)
 
 Weights = tuple[tuple[int, ...], tuple[int, ...]]
 Position = tuple[AccountId, AccountId, NetUid]
@@ -69,7 +79,10 @@ class Crowd:
             (self.give, 4),
             (self.unstake_all, 1),
             (self.claim, 4),
+            (self.claim_one, 2),
             (self.claim_type, 1),
+            (self.buy_shares, 3),
+            (self.trade, 2),
             (self.children, 3),
             (self.child_take, 1),
             (self.take, 1),
@@ -225,10 +238,32 @@ class Crowd:
         return who, self.chain.call("unstake_all", hot)
 
     def claim(self, s: State) -> Act:
-        """Claim root dividends on a few subnets."""
+        """Redeem what all funds owe; the subnets are what older clients name."""
         count = self.draw.randint(1, min(5, self.size.subnets))
         subnets = tuple(map(NetUid, sorted(self.draw.sample(self.size.netuids, count))))
         return self.somebody(), self.chain.call("claim_root", subnets)
+
+    def claim_one(self, s: State) -> Act:
+        """Redeem what one fund owes."""
+        return self.somebody(), self.chain.call("claim_root_with_hotkey", self.fund())
+
+    def fund(self) -> AccountId:
+        """A hotkey with a seat on root."""
+        seat = self.draw.randrange(min(ROOT_SEATS, self.size.subnets))
+        return hotkey(self.size.netuids[seat], 1)
+
+    def buy_shares(self, s: State) -> Act:
+        """Buy shares of a fund."""
+        return self.somebody(), self.chain.call("stake_into_basket", self.fund(), self.tao())
+
+    def trade(self, s: State) -> Act:
+        """Sell a little of what a fund has, for TAO or for the alpha of another subnet."""
+        hot = self.fund()
+        held = get_holdings(s, hot) or [(ROOT_NETUID, Alpha(0))]
+        origin, alpha = self.draw.choice(held)
+        to = ROOT_NETUID if self.draw.random() < 0.7 else self.subnet()
+        part = Alpha(alpha // self.draw.randint(2, 50))
+        return s[Owner, hot], self.chain.call("swap_basket", hot, origin, to, part, 0)
 
     def claim_type(self, s: State) -> Act:
         """Choose between alpha and TAO."""

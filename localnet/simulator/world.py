@@ -9,7 +9,7 @@ from itertools import islice
 from chain.pallets.sudo import Sudid
 from chain.runtime.call import RuntimeCall
 from ganglion.hashing import blake2_256
-from ganglion.units import ROOT_NETUID, AccountId, NetUid, Rao
+from ganglion.units import I96F32, ROOT_NETUID, AccountId, NetUid, Rao
 from localnet.simulator.chain import Act, MemoryChain
 
 TAO = 1_000_000_000
@@ -23,6 +23,8 @@ CALLS_PER_BLOCK = 400
 FLAT_BURN = 1 << 64
 """A registration multiplies the price by one."""
 ROOT_SEATS = 16
+MOVING_ALPHA = I96F32(1 << 30)
+"""Moving prices follow within a few tempos: root earns, and funds may trade, once they do."""
 
 Say = Callable[[str], object]
 
@@ -133,6 +135,8 @@ def _global_settings(chain: MemoryChain) -> Iterator[RuntimeCall]:
         ("max_registrations_per_block", ROOT_NETUID, ROOT_SEATS),
         ("target_registrations_per_interval", ROOT_NETUID, ROOT_SEATS),
         ("subtoken_enabled", ROOT_NETUID, True),
+        ("basket_trading_enabled", True),
+        ("subnet_moving_alpha", MOVING_ALPHA),
     ):
         yield chain.call(f"AdminUtils.sudo_set_{name}", *values)
 
@@ -149,6 +153,7 @@ def _add_subnet(chain: MemoryChain, size: Size, netuid: NetUid) -> None:
         ("liquid_alpha_enabled", netuid % 3 == 0),
         ("yuma3_enabled", netuid % 5 != 0),
         ("weights_set_rate_limit", 0),
+        ("ema_price_halving_period", size.tempo),
         ("immunity_period", min(4 * size.tempo, 5_000)),
         ("subnet_emission_enabled", True),
     )
