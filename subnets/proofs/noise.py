@@ -28,8 +28,8 @@ MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
-COARSE = np.uint64(16)
-"""Bits of a draw that a bound of its noise leaves out."""
+COARSE = np.uint64(20)
+"""Bits of a draw that a bound of its noise leaves out: the table stays in the nearest cache."""
 SLACK = 1e-6
 """More than the last places in which the computed logarithm may leave its order."""
 
@@ -44,13 +44,21 @@ def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> 
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     for _ in range(ROUNDS):
         first, second = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        high_first, high_second = first >> HALF, second >> HALF
-        first &= LOW
-        second &= LOW
-        c0, c1 = (high_second ^ k0) ^ c1, second
-        c2, c3 = (high_first ^ k1) ^ c3, first
+        c0, c1 = _mixed(second, k0, c1), second
+        c2, c3 = _mixed(first, k1, c3), first
         k0, k1 = (k0 + WEYL[0]) & LOW, (k1 + WEYL[1]) & LOW
     return [c0, c1, c2, c3]
+
+
+def _mixed(product: Words, key: np.uint64, other: Words) -> Words:
+    """The upper half of a product, which keeps its lower, with key and another word."""
+    high = product >> HALF
+    product &= LOW
+    high ^= key
+    if high.shape == other.shape:
+        high ^= other
+        return high
+    return high ^ other
 
 
 def stream_words(seed: bytes) -> tuple[int, int, int, int]:
@@ -84,22 +92,18 @@ def noise(seed: bytes, start: int, count: int, vocab: int) -> Floats:
 
 
 @cache
-def _ceilings() -> Floats:
-    """The largest noise of all draws that share their upper 16 bits."""
-    return gumbel((np.arange(1 << 16, dtype=np.uint64) << COARSE) | np.uint64(0xFFFF)) + SLACK
-
-
-@cache
-def _floors() -> Floats:
-    """The smallest noise of all draws that share their upper 16 bits."""
-    return gumbel(np.arange(1 << 16, dtype=np.uint64) << COARSE) - SLACK
+def _bounds() -> tuple[Floats, Floats]:
+    """The smallest and the largest noise of all draws that share their upper bits."""
+    first = np.arange((LOW >> COARSE) + np.uint64(1), dtype=np.uint64) << COARSE
+    last = first | (np.uint64(1) << COARSE) - np.uint64(1)
+    return gumbel(first) - SLACK, gumbel(last) + SLACK
 
 
 def ceiling(draws: Words) -> Floats:
     """Bounds that the noise of these draws does not exceed, at a tenth of its price."""
-    return _ceilings().take((draws >> COARSE).view(np.int64))
+    return _bounds()[1].take((draws >> COARSE).view(np.int64))
 
 
 def floor(draws: Words) -> Floats:
     """Bounds that the noise of these draws reaches."""
-    return _floors().take((draws >> COARSE).view(np.int64))
+    return _bounds()[0].take((draws >> COARSE).view(np.int64))

@@ -118,18 +118,22 @@ def parse_chunk(proof: bytes, points: int) -> tuple[int, Ints]:
     return modulus, coefficients
 
 
-def distance(claimed: Ints, own: Ints) -> Distance:
-    """Distance of the values [points] that a proof claims from the verifier's own."""
+def distances(claimed: Ints, own: Ints) -> list[Distance]:
+    """Distances of the values [chunks, points] that proofs claim from the verifier's own."""
+    points = own.shape[1]
     agree = (claimed >> 7) == (own >> 7)
-    errors = np.abs((claimed & 0x7F) - (own & 0x7F))[agree]
-    if not len(errors):
-        return Distance(len(own), 128_000, 128_000, len(own))
-    return Distance(
-        int((~agree).sum()),
-        int(errors.sum()) * 1000 // len(errors),
-        int(np.sort(errors)[(len(errors) - 1) // 2]) * 1000,
-        len(own),
-    )
+    errors = np.where(agree, np.abs((claimed & 0x7F) - (own & 0x7F)), 0)
+    sums, counts = errors.sum(1).tolist(), agree.sum(1).tolist()
+    errors[~agree] = 1 << 8  # behind all that count
+    errors.sort(1)
+    found = []
+    for total, count, line in zip(sums, counts, errors):
+        if count:
+            mean, median = total * 1000 // count, int(line[(count - 1) // 2]) * 1000
+        else:
+            mean = median = 128_000
+        found.append(Distance(points - count, mean, median, points))
+    return found
 
 
 def compare(proofs: Sequence[bytes], states: Patterns) -> tuple[Distance, ...]:
@@ -149,5 +153,5 @@ def compare(proofs: Sequence[bytes], states: Patterns) -> tuple[Distance, ...]:
     found: list[Distance] = []
     for _, alike in groupby(read, key=lambda chunk: len(chunk[1])):
         polynomials, x, own = (np.array(column) for column in zip(*alike))
-        found += map(distance, evaluate(polynomials, x), own)
+        found += distances(evaluate(polynomials, x), own)
     return tuple(found)
