@@ -78,14 +78,29 @@ static inline double squares(In x, i64 n) {
     return total;
 }
 
-static inline int exponent_of(double x) {
+/* frexp's exponent; its own code is for what is no normal number. */
+static inline i64 exponent_of(double x) {
+    i64 bits;
+    memcpy(&bits, &x, 8);
+    const i64 field = bits >> 52 & 0x7FF;
+    if (field != 0 && field != 0x7FF) return field - 1022;
     int exponent;
     frexp(x, &exponent);
     return exponent;
 }
 
+/* `one` (1.0 or 1.5) times 2**exponent. */
+static inline double scaled(double one, i64 exponent) {
+    if (exponent < -1022 || exponent > 1023) return ldexp(one, (int)exponent);
+    i64 bits;
+    memcpy(&bits, &one, 8);
+    bits += exponent * ((i64)1 << 52);
+    memcpy(&one, &bits, 8);
+    return one;
+}
+
 static inline void round_row(In x, i64 n, i64 bits, double *out) {
-    const double shift = ldexp(1.5, exponent_of(largest(x, n)) + 52 - (int)bits);
+    const double shift = scaled(1.5, exponent_of(largest(x, n)) + 52 - bits);
     for (i64 j = 0; j < n; j++) out[j] = (x[j] + shift) - shift;
 }
 
@@ -162,10 +177,10 @@ FAST static void do_remember(In qkv, In scales, In cosines, In sines, const i64 
             }
             round_row(fresh, s.head, s.key_bits, out);
             if (h >= turned) { /* values: integers, and the scale of each */
-                const int exponent = exponent_of(largest(fresh, s.head)) - (int)s.key_bits;
-                const double down = ldexp(1.0, -exponent);
+                const i64 exponent = exponent_of(largest(fresh, s.head)) - s.key_bits;
+                const double down = scaled(1.0, -exponent);
                 for (i64 j = 0; j < s.head; j++) out[j] *= down;
-                factors[places[i] * s.kv_heads + h - turned] = ldexp(1.0, exponent);
+                factors[places[i] * s.kv_heads + h - turned] = scaled(1.0, exponent);
             }
         }
     }

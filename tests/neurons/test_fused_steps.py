@@ -44,6 +44,16 @@ def test_products_are_the_same(shape: tuple[int, int, int], wide: int) -> None:
     assert same(exact.rms_norm(x, weight, 1e-6), exact_fused.rms_norm(x, weight, 1e-6))
 
 
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_rounding_is_the_same_at_the_ends_of_the_range(values: list[float]) -> None:
+    x = np.array([values]) * 0.25  # subnormal numbers too; room for the grid above
+    out = np.empty_like(x)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for bits in (3, 20, 27):
+            exact_fused.kernels.round_rows(x, out, 1, len(values), bits)
+            assert np.array_equal(out, exact.quantise(x, bits), equal_nan=True)
+
+
 @given(rows_of, st.integers(1, 40), st.sampled_from((0.1, 3.0, 1e4)))
 def test_gated_networks_are_the_same(shape: tuple[int, int, int], inner: int, heat: float) -> None:
     rows, width, seed = shape
