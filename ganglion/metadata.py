@@ -12,6 +12,7 @@ from typing import Any
 
 from ganglion import hashing
 from ganglion import metadata_types as wire
+from ganglion import metadata_types16 as wire16
 from ganglion.errors import MetadataError
 from ganglion.hashing import Hasher
 from ganglion.metadata_types import MAGIC, Modifier, PortableType, TypeParam
@@ -134,7 +135,7 @@ def _from_15(body: bytes) -> Metadata:
 
 
 def _from_16(body: bytes) -> Metadata:
-    found: wire.Metadata16 = codec(wire.Metadata16).decode(body)
+    found: wire16.Metadata16 = codec(wire16.Metadata16).decode(body)
     types = _types(found.types)
     # Extension version 0 is what signed extrinsics of version 4 carry.
     chosen = next((s.indices for s in found.extrinsic.sets if s.version == 0), ())
@@ -190,8 +191,8 @@ def _pallet(found: Any, types: dict[int, PortableType]) -> Pallet:
     )
 
 
-def _enum_id(found: int | wire.EnumType | None) -> int | None:
-    return found.type if isinstance(found, wire.EnumType) else found
+def _enum_id(found: int | wire16.EnumType | None) -> int | None:
+    return found.type if isinstance(found, wire16.EnumType) else found
 
 
 def _storage_item(
