@@ -116,11 +116,11 @@ def transfer(ctx):
 
 @cell
 def sudo_hyperparameter(ctx):
+    ctx.sudo("AdminUtils", "sudo_set_admin_freeze_window", window=0)
     ctx.sudo("AdminUtils", "sudo_set_tempo", netuid=1, tempo=99)
     assert ctx.query("Tempo", 1) == 99
     ctx.sudo("AdminUtils", "sudo_set_network_rate_limit", rate_limit=0)
     ctx.sudo("AdminUtils", "sudo_set_tx_rate_limit", tx_rate_limit=0)
-    ctx.sudo("AdminUtils", "sudo_set_admin_freeze_window", window=0)
     ctx.sudo("AdminUtils", "sudo_set_start_call_delay", delay=0)
 
 

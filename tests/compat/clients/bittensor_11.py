@@ -108,10 +108,10 @@ def transfer(ctx):
 @cell
 def sudo_hyperparameter(ctx):
     for call in (
+        bt.calls.AdminUtils.sudo_set_admin_freeze_window(window=0),
         bt.calls.AdminUtils.sudo_set_tempo(netuid=1, tempo=99),
         bt.calls.AdminUtils.sudo_set_network_rate_limit(rate_limit=0),
         bt.calls.AdminUtils.sudo_set_tx_rate_limit(tx_rate_limit=0),
-        bt.calls.AdminUtils.sudo_set_admin_freeze_window(window=0),
         bt.calls.AdminUtils.sudo_set_owner_hparam_rate_limit(epochs=0),
         bt.calls.AdminUtils.sudo_set_start_call_delay(delay=0),
     ):

@@ -102,11 +102,11 @@ def transfer(ctx):
 
 @cell
 def sudo_hyperparameter(ctx):
+    ctx.sudo("sudo_set_admin_freeze_window", window=0)  # before an epoch nothing else may be set
     ctx.sudo("sudo_set_tempo", netuid=1, tempo=99)
     assert ctx.node.tempo(1) == 99
     ctx.sudo("sudo_set_network_rate_limit", rate_limit=0)
     ctx.sudo("sudo_set_tx_rate_limit", tx_rate_limit=0)
-    ctx.sudo("sudo_set_admin_freeze_window", window=0)
 
 
 @cell

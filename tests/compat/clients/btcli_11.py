@@ -91,9 +91,9 @@ def transfer(ctx):
 
 @cell
 def sudo_hyperparameter(ctx):
+    sudo("sudo_set_admin_freeze_window", window=0)  # before an epoch nothing else may be set
     sudo("sudo_set_tempo", netuid=1, tempo=99)
     assert btcli("sudo", "get", "--netuid", 1)["tempo"] == 99
-    sudo("sudo_set_admin_freeze_window", window=0)
     sudo("sudo_set_owner_hparam_rate_limit", epochs=0)
 
 
@@ -131,7 +131,20 @@ def stake(ctx):
     after = held()
     assert after > before
     ctx.subnet("stake", "remove", "--amount", 1)
-    return f"{after - before} alpha"
+    return f"{after - before} alpha, {basket()} TAO through a fund on root"
+
+
+def basket():
+    """Buy shares of the fund of bob's own hotkey, find them, redeem them; the TAO now on root."""
+    btcli("root", "register")
+    hotkey = btcli("wallet", "show")["hotkey_ss58"]
+    btcli("root", "allocate", "--amount", 20, "--hotkey", hotkey)
+    assert btcli("wallet", "balance")["beta_tokens"] == 20
+    (fund,) = btcli("root", "list")["funds"]
+    assert (fund["hotkey"], fund["beta_total"]) == (hotkey, 20), fund
+    btcli("root", "claim", "--hotkey", hotkey)
+    assert btcli("wallet", "balance")["beta_tokens"] == 0
+    return btcli("stake", "show", "--netuid", 0)["stake_amount"]
 
 
 @cell

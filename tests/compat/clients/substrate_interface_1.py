@@ -85,12 +85,12 @@ def transfer(ctx):
 
 @cell
 def sudo_hyperparameter(ctx):
+    ctx.sudo("AdminUtils", "sudo_set_admin_freeze_window", window=0)
     ctx.sudo("AdminUtils", "sudo_set_tempo", netuid=1, tempo=99)
     assert ctx.query("Tempo", 1) == 99
     for function, value in (
         ("sudo_set_network_rate_limit", {"rate_limit": 0}),
         ("sudo_set_tx_rate_limit", {"tx_rate_limit": 0}),
-        ("sudo_set_admin_freeze_window", {"window": 0}),
     ):
         ctx.sudo("AdminUtils", function, **value)
 
