@@ -40,7 +40,6 @@ from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_byt
 REFRESH_SECONDS = 12.0
 ATTEMPTS = 4
 ANY_MODEL = "default"
-HERE = ("0.0.0.0", "::")
 
 
 class NoAnswer(GanglionError):
@@ -109,12 +108,6 @@ class Style:
 def draw_seed(nonce: bytes, caller: bytes, miner: bytes, block_hash: bytes) -> bytes:
     """A sampling seed fixed only after the miner was chosen, and bound to it and to a block."""
     return blake2_256(b"ganglion/seed/1" + nonce + caller + miner + block_hash)
-
-
-def target_of(neuron: Neuron) -> Target:
-    """Where to reach a neuron; the address 0 means this machine."""
-    host = "127.0.0.1" if neuron.axon.host in HERE else neuron.axon.host
-    return Target(neuron.hotkey, host, neuron.axon.port)
 
 
 @dataclass(slots=True)
@@ -215,9 +208,9 @@ class Inference:
         body, answer, sure = request.to_bytes(), TextAnswer(), (0, 0)
         if self.sealed:
             body = padded(body)
-            events = self._seal().events(target_of(neuron), request, body)
+            events = self._seal().events(Target.of(neuron), request, body)
         else:
-            events = self._caller.events(target_of(neuron), body)
+            events = self._caller.events(Target.of(neuron), body)
         try:
             async for event, data in events:
                 sure = len(answer.tokens), len(answer.text)
@@ -279,7 +272,7 @@ class Inference:
             request = EmbedRequest(secrets.token_bytes(ID_SIZE), model, tuple(texts))
             body = request.to_bytes()
             try:
-                reply = await self._caller.fetch(target_of(neuron), "POST", wire_vectors.PATH, body)
+                reply = await self._caller.fetch(Target.of(neuron), "POST", wire_vectors.PATH, body)
                 answer = EmbedAnswer.from_bytes(reply, len(texts))
                 receipts.check(answer.signed, self._expected(neuron, body, answer.signed, 0))
                 if answer.signed.receipt.evidence != wire_vectors.evidence(

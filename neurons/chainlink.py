@@ -20,13 +20,11 @@ from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
 from ganglion.receipt import Receipt
 from ganglion.subnet_views import Metagraph, Neuron
-from ganglion.wire.call import Target
 
 log = logging.getLogger(__name__)
 
 RAO = 1_000_000_000
 AXON_VERSION = 1
-ANY_HOST = ("0.0.0.0", "::")
 
 
 class ChainProblem(GanglionError):
@@ -59,12 +57,6 @@ class View:
     def serving(self) -> tuple[Neuron, ...]:
         """Neurons that published an address."""
         return tuple(n for n in self.graph.neurons if n.axon.is_serving)
-
-
-def target_of(neuron: Neuron) -> Target:
-    """Where to reach a neuron; the address 0 means this machine."""
-    host = "127.0.0.1" if neuron.axon.host in ANY_HOST else neuron.axon.host
-    return Target(neuron.hotkey, host, neuron.axon.port)
 
 
 class ChainLink:

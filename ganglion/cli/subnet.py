@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+import json
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from ganglion.balance import format_amount
-from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, new_app, show, table
+from ganglion.cli.common import (
+    ROOT_DEFAULT,
+    URL_DEFAULT,
+    At,
+    Json,
+    Root,
+    Signer,
+    Url,
+    ask,
+    new_app,
+    show,
+    signer_of,
+    table,
+)
 from ganglion.client import Client
-from ganglion.errors import UnknownName
+from ganglion.errors import EncodeError, UnknownName
 from ganglion.subnet_views import Neuron
 from ganglion.view import Reads
 
 T = TypeVar("T")
 
-app = new_app("List subnets, show one, its neurons and its metagraph.")
+app = new_app("List subnets, show one, its neurons and its metagraph, ask a neuron.")
 
 Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 
@@ -85,6 +99,51 @@ def neurons(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json =
         for n in found
     ]
     table(f"subnet {netuid}: {len(found)} neurons", columns, rows)
+
+
+@app.command()
+def status(
+    netuid: Netuid,
+    uid: Annotated[int, typer.Argument(min=0, max=65_535, help="The neuron's number.")],
+    signer: Signer = "",
+    address: Annotated[
+        str, typer.Option(help="HOST:PORT, where it is not the one on the chain: a validator's.")
+    ] = "",
+    url: Url = URL_DEFAULT,
+    root: Root = ROOT_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Ask a miner what it serves, or a validator what it thinks of you; your hot key signs."""
+    from ganglion.wire.call import Caller, CallFailed, Target  # only this command calls neurons
+
+    hotkey, elsewhere = signer_of(signer, root, hotkey=True), host_and_port(address)
+
+    async def look(client: Client) -> Any:
+        known = await client.neurons(netuid) or await nothing_of(client, netuid)
+        neuron = next((n for n in known if n.uid == uid), None)
+        if neuron is None:
+            raise UnknownName(f"subnet {netuid} has no uid {uid}")
+        target = Target(neuron.hotkey, *elsewhere) if elsewhere else Target.of(neuron)
+        if not target.port:
+            raise UnknownName(f"uid {uid} has published no address: give its --address HOST:PORT")
+        async with Caller(hotkey) as caller:
+            said = await caller.fetch(target, "GET", "/status")
+        try:
+            return json.loads(said)
+        except ValueError as e:
+            raise CallFailed("bad-format", f"{target.url} does not answer in JSON") from e
+
+    show(ask(url, look), as_json)
+
+
+def host_and_port(address: str) -> tuple[str, int] | None:
+    """HOST:PORT read, None if it is empty; EncodeError if that is none."""
+    if not address:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise EncodeError(f"{address!r} is no address: write HOST:PORT")
+    return host.strip("[]"), int(port)
 
 
 @app.command()

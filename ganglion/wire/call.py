@@ -17,6 +17,7 @@ import orjson
 from ganglion import btauth
 from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
+from ganglion.subnet_views import Neuron
 from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.sse import Decoder, StreamError
 from ganglion.wire.text import PATH, Reported, TextAnswer, TextRequest
@@ -27,6 +28,8 @@ KEEP_SECONDS = 18.0
 NEEDLESS = ("Accept", "Accept-Encoding", "User-Agent")
 """Headers of aiohttp's that say nothing to a neuron."""
 
+ANY_HOST = ("0.0.0.0", "::")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -35,6 +38,12 @@ class Target:
     hotkey: str
     host: str
     port: int
+
+    @classmethod
+    def of(cls, neuron: Neuron) -> Target:
+        """Where the chain says that a neuron listens; the address 0 means this machine."""
+        host = "127.0.0.1" if neuron.axon.host in ANY_HOST else neuron.axon.host
+        return cls(neuron.hotkey, host, neuron.axon.port)
 
     @property
     def url(self) -> str:

@@ -12,7 +12,7 @@ from ganglion.errors import GanglionError
 from ganglion.subnet_views import Neuron
 from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
-from neurons.chainlink import ChainLink, target_of
+from neurons.chainlink import ChainLink
 from neurons.gateway.router import Miner, Router
 
 log = logging.getLogger("gateway")
@@ -52,7 +52,7 @@ class Directory:
 
     async def _describe(self, neuron: Neuron) -> Miner | None:
         """A miner with what it says it serves; None if it does not answer."""
-        target, now = target_of(neuron), time.monotonic()
+        target, now = Target.of(neuron), time.monotonic()
         asked_at, known = self._known.get(neuron.hotkey, (-STATUS_SECONDS, None))
         if known is None or known.target != target or now - asked_at > STATUS_SECONDS:
             try:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from ganglion.client import Client
 from ganglion.errors import GanglionError
-from ganglion.wire.call import Caller, Patience
+from ganglion.wire.call import Caller, Patience, Target
 from neurons import program
-from neurons.chainlink import ChainLink, View, target_of
+from neurons.chainlink import ChainLink, View
 from neurons.engine.base import EngineError
 from neurons.engine.load import load, load_embedder
 from neurons.engine.worker import Worker
@@ -88,7 +88,7 @@ class Validator:
     def miners(self, view: View) -> list[Miner]:
         """The neurons to check: all that serve but ourselves, or a random sample of them."""
         found = [
-            Miner(n.uid, target_of(n), view.registered_at(n.uid))
+            Miner(n.uid, Target.of(n), view.registered_at(n.uid))
             for n in view.serving
             if n.hotkey != self.chain.hotkey.address
         ]

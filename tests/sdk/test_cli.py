@@ -68,6 +68,8 @@ def test_every_command_has_help(run: Run, name: str) -> None:
         ),
         (["tx", "stake", "add", "a/b", "2", "1", "-s", "//Alice"], 1, "neither an SS58 address"),
         (["tx", "stake", "add", "//Bob", "x", "1"], 2, "`ganglion tx stake add --help`"),
+        (["subnet", "status", "1", "1"], 1, "who signs?"),
+        (["subnet", "status", "1", "1", "-s", "//A", "--address", "x"], 1, "write HOST:PORT"),
         (["explain-error", "1009"], 1, "as in `explain-error 7 15`"),
         (["walet"], 2, "did you mean `ganglion wallet`?"),
         (["xyzzy"], 2, "lists them all"),
