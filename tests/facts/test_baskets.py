@@ -251,6 +251,29 @@ def test_what_cannot_be_sold_is_written_off():
     assert after == before
 
 
+@pytest.mark.parametrize("depth", [10**7, 10**9, POOL])
+def test_a_holding_is_sold_in_as_many_trades_as_it_takes(depth):
+    s = basket_lab()
+    deposit(s, 1_500 * TAO)
+    pool(s, ONE_NET, POOL, depth)  # 150,000 times the reserve; 1,500 times; less
+    before, worth, had = books(s), nav(s), root_stake(s, ALICE)
+    assert 0 < worth < POOL
+    ok(s, ALICE, "claim_root_with_hotkey", HOT)
+    assert root_stake(s, ALICE) - had == pytest.approx(worth, rel=1e-6)
+    assert books(s) == before
+
+
+def test_alpha_that_costs_nothing_does_not_hold_up_the_rest():
+    s = basket_lab()
+    deposit(s)
+    deposit(s, 10 * TAO, TWO_NET)
+    pool(s, TWO_NET, TAO, 2_000_000 * TAO)
+    had = root_stake(s, ALICE)
+    ok(s, ALICE, "claim_root_with_hotkey", HOT)
+    assert root_stake(s, ALICE) - had == pytest.approx(5 * TAO, rel=2e-3)
+    assert len(emitted(s, BasketAlphaWrittenOff)) == 1
+
+
 def test_root_stake_that_comes_or_goes_keeps_what_is_owed():
     s = basket_lab()
     deposit(s)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from chain.pallets import swap
 from chain.pallets.subtensor.accounts import PALLET_ACCOUNT, compute_subnet_account
+from chain.pallets.subtensor.alpha import burn_alpha
 from chain.pallets.subtensor.constants import SubtensorPalletId
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.pool_trades import (
@@ -45,6 +46,14 @@ ESCROW = AccountId((PALLET_ACCOUNT + SubtensorPalletId.value + b"beta/esc").ljus
 
 Fund = AccountId
 """A fund is called by its validator's hotkey."""
+
+
+UNSALEABLE = (
+    swap.Error.ReservesTooLow,
+    swap.Error.InsufficientLiquidity,
+    swap.Error.PriceLimitExceeded,
+)
+"""What a pool answers that is too shallow, or whose alpha is worth less than a millionth TAO."""
 
 
 class Holding(NamedTuple):
@@ -116,8 +125,8 @@ def get_worth(s: State, netuid: NetUid, alpha: int) -> Rao | None:
 
 
 def is_terminal(failure: CallError) -> bool:
-    """Whether a sale failed because the pool can pay nothing, now or later."""
-    return isinstance(failure, (swap.Error.ReservesTooLow, swap.Error.InsufficientLiquidity))
+    """Whether a sale failed because the pool can pay nothing, or next to nothing."""
+    return isinstance(failure, UNSALEABLE)
 
 
 def get_shown_worth(s: State, netuid: NetUid, alpha: int) -> Rao:
@@ -220,11 +229,20 @@ def _largest_chunk(reserve: int) -> int:
 
 
 def _sell_in_chunks(s: State, netuid: NetUid, alpha: int) -> Rao:
-    """Sell without a fee, in as many trades as the pool's depth asks for."""
+    """Sell without a fee, in as many trades as the pool's depth asks for.
+
+    What is left once nobody pays a millionth TAO for it is burned.
+    """
     tao, rest = 0, alpha
     while rest > 0:
         most = _largest_chunk(s[SubnetAlphaIn, netuid]) if swap.is_dynamic(s, netuid) else 0
-        done = sell_alpha(s, netuid, min(rest, most or rest), MIN_PRICE, drop_fees=True)
+        try:
+            done = sell_alpha(s, netuid, min(rest, most or rest), MIN_PRICE, drop_fees=True)
+        except swap.Error.PriceLimitExceeded:
+            if tao == 0:
+                raise
+            burn_alpha(s, netuid, rest)
+            break
         used = done.paid_in + done.fee
         ensure(used > 0, Error.AmountTooLow)
         rest, tao = rest - used, tao + done.paid_out
