@@ -19,6 +19,7 @@ from ganglion.wire.text import Sampling
 from neurons.engine.base import LanguageModel, prefill
 from neurons.engine.batch import Job, Scheduler, run_alone
 from neurons.engine.folder import TINY
+from neurons.engine.llama import ExactLlama
 from neurons.engine.load import load
 from neurons.engine.pages import PagePool
 from subnets.proofs import toploc
@@ -75,8 +76,13 @@ def verification(model: LanguageModel) -> tuple[float, float]:
 def measured(quick: bool) -> dict[str, dict[str, list[float]]]:
     """Every figure of every engine, taken in turns so that all see the same neighbours."""
     rounds, tokens = (2, 16) if quick else (9, NEW)
-    engines = {name: load(kind, "tiny").model
-               for name, kind in (("exact engine", "exact"), ("hf engine", "hf"))}  # fmt: skip
+    plain = ExactLlama.load(TINY, "tiny")
+    plain.fused = False
+    engines: dict[str, LanguageModel] = {
+        "exact engine": load("exact", "tiny").model,
+        "exact engine, numpy alone": plain,
+        "hf engine": load("hf", "tiny").model,
+    }
     net = LlamaForCausalLM.from_pretrained(TINY, dtype=torch.float32).eval()
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for _ in range(rounds):
