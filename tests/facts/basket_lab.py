@@ -59,8 +59,15 @@ def basket_lab(alice: int = 100 * TAO, bob: int = 0) -> State:
         if stake:
             give_stake(s, ROOT_NETUID, coldkey, HOT, stake)
             put(s, "StakingHotkeys", coldkey, (HOT,))
+    put(s, "TotalStake", alice + bob + 2 * POOL)
     s.events.clear()
     return s
+
+
+def get_overcount(s: State) -> int:
+    """What TotalStake counts beyond the pools: fees of purchases, never less than nothing."""
+    pools = sum(get(s, "SubnetTAO", netuid) for netuid in (ROOT_NETUID, ONE_NET, TWO_NET))
+    return int(get(s, "TotalStake") - pools)
 
 
 def settle_prices(s: State, *netuids: NetUid) -> None:

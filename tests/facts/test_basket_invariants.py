@@ -9,6 +9,7 @@ from basket_lab import (
     TWO_NET,
     basket_lab,
     books,
+    get_overcount,
     nav,
     owed,
     settle_prices,
@@ -65,10 +66,12 @@ def test_everything_adds_up(operations, alice):
     put(s, "BasketTradingEnabled", True)
     for name in ("BasketDailyTurnoverCap", "BasketLiquidityCap"):
         put(s, name, 65_535)
-    before = books(s)
+    before, overcount = books(s), 0
     for done, op in enumerate(operations):
         apply(s, op)
         assert books(s) == before, op
+        assert get_overcount(s) >= overcount, op
+        overcount = get_overcount(s)
         for hotkey in (HOT, OTHER):
             # Rates are rounded down, watermarks by at most one share a change of stake.
             due = sum(owed(s, who, hotkey) for who in (ALICE, BOB, CAROL))
