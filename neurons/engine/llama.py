@@ -28,7 +28,7 @@ from neurons.engine.base import (
     Row,
     bfloat16_patterns,
 )
-from neurons.engine.exact import FEW, Matrix, NormedMatrix
+from neurons.engine.exact import Matrix, NormedMatrix
 from neurons.engine.exact_attention import Cache, Heads, Plan
 from neurons.engine.folder import (
     read_json,
@@ -175,17 +175,13 @@ class ExactLlama:
             self._finish(cache, index, x, query, plan)
         return self._outputs(x, keeps)
 
-    def _fuses(self, x: Floats) -> bool:
-        """Whether these rows go through the fused steps, which pay where rows are many."""
-        return self.fused and len(x) >= FEW
-
     def _remember(
         self, cache: Cache, index: int, x: Floats, turn: tuple[Floats, Floats],
         where: tuple[Any, Any],
     ) -> Floats:  # fmt: skip
         """Store this pass's keys and values; give back its rounded queries [n, heads, head]."""
         layer = self.layers[index]
-        if self._fuses(x):
+        if self.fused:
             return exact_fused.remember(self.heads, cache, index, layer.qkv, x, turn, where)
         qkv = layer.qkv.apply(x).reshape(len(x), -1, self.shape.head)
         self.heads.rotate(qkv, turn)
@@ -194,7 +190,7 @@ class ExactLlama:
     def _finish(self, cache: Cache, index: int, x: Floats, query: Floats, plan: Plan) -> None:
         """Add to the rows x what attention and the gated network make of them."""
         layer, heads = self.layers[index], self.heads
-        if self._fuses(x):
+        if self.fused:
             mixed = plan.attend(cache, index, query, heads, exact_fused.attend)
             x += exact_fused.product(layer.out, mixed)
             x += exact_fused.feed_forward(layer.gate_up, layer.down, x)
@@ -207,7 +203,7 @@ class ExactLlama:
             empty = Output(np.empty((0, self.shape.vocab)), np.empty((0, self.shape.hidden), "u2"))
             return [empty for _ in keeps]
         norm, head = exact.rms_norm, self.head.apply
-        if self._fuses(x):
+        if self.fused:
             norm, head = exact_fused.rms_norm, partial(exact_fused.product, self.head)
         states = norm(x, self.norm, self.shape.epsilon)
         patterns, logits = bfloat16_patterns(states), head(states)
