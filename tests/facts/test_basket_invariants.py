@@ -19,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from network_lab import ALICE, BOB, CAROL, TAO, at, get, ok, put, run
 
+from chain.pallets.subtensor.fund import get_holding
 from chain.pallets.subtensor.fund_deposits import enqueue, flush, flush_next
+from chain.pallets.subtensor.share_pool import get_stake
 from chain.pallets.system import block_number
 from ganglion.units import ROOT_NETUID
 
@@ -30,6 +32,8 @@ PLACES = st.sampled_from([ROOT_NETUID, ONE_NET, TWO_NET])
 AMOUNTS = st.one_of(
     st.integers(1, 10_000_000), st.integers(TAO // 100, 500 * TAO), st.integers(0, 10**14)
 )
+PARTS = st.integers(1, 17)
+"""Sixteenths of what is there; one more than there is."""
 OPERATIONS = st.one_of(
     st.tuples(st.just("dividend"), HOTKEYS, NETS, st.integers(1, 300 * TAO)),
     st.tuples(st.just("flush"), HOTKEYS),
@@ -38,10 +42,21 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("claim_root_with_hotkey"), PEOPLE, HOTKEYS),
     st.tuples(st.just("claim_root"), PEOPLE, st.just(())),
     st.tuples(st.just("add_stake"), PEOPLE, HOTKEYS, PLACES, AMOUNTS),
-    st.tuples(st.just("remove_stake"), PEOPLE, HOTKEYS, PLACES, AMOUNTS),
-    st.tuples(st.just("move_stake"), PEOPLE, HOTKEYS, HOTKEYS, PLACES, PLACES, AMOUNTS),
-    st.tuples(st.just("swap_basket"), st.just(CAROL), HOTKEYS, PLACES, PLACES, AMOUNTS, st.just(0)),
+    st.tuples(st.just("remove"), PEOPLE, HOTKEYS, PLACES, PARTS),
+    st.tuples(st.just("move"), PEOPLE, HOTKEYS, HOTKEYS, PLACES, PLACES, PARTS),
+    st.tuples(st.just("trade"), HOTKEYS, PLACES, PLACES, PARTS),
+    st.tuples(st.just("trade"), st.just(HOT), PLACES, PLACES, PARTS),
+    st.tuples(st.just("trade"), st.just(HOT), NETS, st.just(ROOT_NETUID), PARTS),
 )
+
+BEGINNING = (
+    ("add_stake", BOB, HOT, ROOT_NETUID, 100 * TAO),
+    ("stake_into_basket", CAROL, HOT, 300 * TAO),
+    ("dividend", HOT, ONE_NET, 200 * TAO),
+    ("dividend", HOT, TWO_NET, 300 * TAO),
+    ("flush", HOT),
+)
+"""A fund with TAO and alpha on both subnets."""
 
 
 def apply(s, op):
@@ -54,21 +69,34 @@ def apply(s, op):
         case ["block"]:
             at(s, block_number(s) + 1)
             flush_next(s)
-            settle_prices(s, ONE_NET, TWO_NET)
+        case ["remove", who, hotkey, netuid, part]:
+            amount = get_stake(s, hotkey, who, netuid) * part // 16
+            run(s, who, "remove_stake", hotkey, netuid, amount)
+        case ["move", who, hotkey, to, netuid, destination, part]:
+            amount = get_stake(s, hotkey, who, netuid) * part // 16
+            run(s, who, "move_stake", hotkey, to, netuid, destination, amount)
+        case ["trade", hotkey, netuid, destination, part]:
+            amount = get_holding(s, hotkey, netuid) * part // 64
+            run(s, CAROL, "swap_basket", hotkey, netuid, destination, amount, 0)
         case [name, who, *args]:
             run(s, who, name, *args)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(OPERATIONS, max_size=14), st.sampled_from([0, TAO, 100 * TAO]))
-def test_everything_adds_up(operations, alice):
+@given(
+    st.lists(OPERATIONS, max_size=14),
+    st.sampled_from([0, TAO, 100 * TAO]),
+    st.sampled_from([(), BEGINNING, BEGINNING]),
+)
+def test_everything_adds_up(operations, alice, beginning):
     s = basket_lab(alice)
     put(s, "BasketTradingEnabled", True)
     for name in ("BasketDailyTurnoverCap", "BasketLiquidityCap"):
         put(s, name, 65_535)
     before, overcount = books(s), 0
-    for done, op in enumerate(operations):
+    for done, op in enumerate((*beginning, *operations)):
         apply(s, op)
+        settle_prices(s, ONE_NET, TWO_NET)
         assert books(s) == before, op
         assert get_overcount(s) >= overcount, op
         overcount = get_overcount(s)
