@@ -69,6 +69,21 @@ CLIENT_APIS = {
         "sim_swap_alpha_for_tao",
     ),
     "ProxyFilterRuntimeApi": ("get_proxy_types",),
+    "BetaBasketRuntimeApi": (
+        "get_root_basket_owed",
+        "get_basket_payout",
+        "get_validator_basket_nav",
+        "get_validator_basket",
+        "get_root_basket_total_nav",
+        "get_validator_basket_summary",
+        "get_all_validator_baskets",
+        "get_root_basket_positions",
+        "get_basket_position",
+        "get_root_basket_portfolio",
+        "get_beta_pricing",
+        "get_all_beta_pricing",
+        "get_basket_trading_status",
+    ),
 }
 """The API methods that any of the clients in scripts/compat touches."""
 
