@@ -1,4 +1,4 @@
-"""Unmodified SDKs set weights on our node, in the open and by commit and reveal.
+"""Unmodified SDKs and btcli 11 set weights on our node, in the open and by commit and reveal.
 
 btcli 9 can do neither on any chain: its command asks for a storage item that none has.
 """
@@ -16,7 +16,7 @@ BEFORE = "connect,sudo_hyperparameter,transfer,register_subnet,register_neuron,s
 
 
 @pytest.mark.compat
-@pytest.mark.parametrize("client", ["bittensor-11", "bittensor-10"])
+@pytest.mark.parametrize("client", ["bittensor-11", "bittensor-10", "bittensor-9", "btcli-11"])
 def test_weights_are_set_and_revealed(client: str) -> None:
     cells = f"{BEFORE},set_weights,commit_reveal"
     done = subprocess.run(
