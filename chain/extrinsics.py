@@ -6,6 +6,8 @@ RPC submits and what the extrinsic's hash is taken over.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from chain.runtime.call import RuntimeCall
 from chain.runtime.types import MultiAddress, MultiSignature
 from ganglion.hashing import blake2_256
@@ -73,7 +75,8 @@ class DecodedOnce:
     def __init__(self, limit: int = 1 << 22) -> None:
         self.limit = limit
         self._size = 0
-        self._known: dict[bytes, Extrinsic] = {}
+        # Of a plain dict the oldest entry is found behind the gaps of all that went before it.
+        self._known: OrderedDict[bytes, Extrinsic] = OrderedDict()
 
     def decode(self, raw: bytes) -> Extrinsic:
         """What `decode_extrinsic` makes of it; raises DecodeError."""
@@ -84,9 +87,7 @@ class DecodedOnce:
                 self._known[raw] = known
                 self._size += len(raw)
                 while self._size > self.limit:
-                    oldest = next(iter(self._known))
-                    del self._known[oldest]
-                    self._size -= len(oldest)
+                    self._size -= len(self._known.popitem(last=False)[0])
         return known
 
 
