@@ -212,11 +212,11 @@ class FullNode:
         self.spawn(self.run(self.engine.unpin, pinned, gone))
 
     def publish(self, change: Change) -> None:
-        """Tell subscribers, listeners and the log what happened."""
+        """Tell subscribers, listeners and the log what happened; who waits comes first."""
         hub = self.hub
-        for header in change.imported:
-            blocks.info("Imported #%d (0x%s)", header.number, header.hash.hex())
-            if len(hub.all_heads):
+        hub.publish_transactions(change.transactions)
+        if len(hub.all_heads):
+            for header in change.imported:
                 hub.all_heads.publish(header_json(header))
         if change.best is not None:
             if len(hub.new_heads):
@@ -228,7 +228,8 @@ class FullNode:
             for header in change.finalized:
                 hub.finalized_heads.publish(header_json(header))
         hub.followers.publish(change)
-        hub.publish_transactions(change.transactions)
+        for header in change.imported:
+            blocks.info("Imported #%d (0x%s)", header.number, header.hash.hex())
         for listener in self.listeners:
             listener(change)
         for work in change.after:
