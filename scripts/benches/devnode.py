@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import anvil
@@ -16,6 +17,8 @@ from chain.executive import Executive
 from chain.runtime_spec import make_runtime
 from ganglion.keys import dev_key
 from localnet.node_process import NodeProcess, free_port
+
+LAPS = 4
 
 
 class Client:
@@ -45,19 +48,31 @@ class Client:
                 return message["params"]["result"]
 
 
+def best_rate(count: int, once: Callable[[int], None]) -> float:
+    """The best of several runs of `count` transactions, a second: other tenants come and go."""
+    took = []
+    for lap in range(LAPS):
+        start = time.perf_counter()
+        for number in range(lap * count, (lap + 1) * count):
+            once(number)
+        took.append(time.perf_counter() - start)
+    return count / min(took)
+
+
 def our_transfers(node: NodeProcess, count: int) -> float:
     """Signed transfers a second: sign, submit and watch, wait until it is in a block."""
     client = Client(node.port)
     genesis = bytes.fromhex(client.call("chain_getBlockHash", 0)[2:])
     executive = Executive(make_runtime(), genesis)
     alice, bob = dev_key("Alice"), dev_key("Bob").account_id
-    start = time.perf_counter()
-    for nonce in range(count):
+
+    def once(nonce: int) -> None:
         raw = signed_call(executive, alice, transfer(executive, bob, 10**6), nonce)
         client.call("author_submitAndWatchExtrinsic", "0x" + raw.hex())
         while "inBlock" not in client.notification():
             pass
-    return count / (time.perf_counter() - start)
+
+    return best_rate(count, once)
 
 
 def snapshot_ms(call: Any, take: str, back: str, change: tuple[Any, ...]) -> float:
@@ -114,12 +129,13 @@ def anvils(count: int) -> Row | None:
         client = Client(port)
         memory = node.rss_mb()
         one, two = client.call("eth_accounts")[:2]
-        start = time.perf_counter()
-        for _ in range(count):
+
+        def once(_: int) -> None:
             sent = client.call("eth_sendTransaction", {"from": one, "to": two, "value": "0x1"})
             while client.call("eth_getTransactionReceipt", sent) is None:
                 pass
-        rate = count / (time.perf_counter() - start)
+
+        rate = best_rate(count, once)
         both = snapshot_ms(client.call, "evm_snapshot", "evm_revert", ("evm_mine",))
     return {
         "node": "Anvil (its own signature)",
@@ -132,7 +148,7 @@ def anvils(count: int) -> Row | None:
 
 
 def rows(quick: bool) -> list[Row]:
-    count = 200 if quick else 2_000
+    count = 200 if quick else 1_000
     peer = anvils(count)
     return [ours(count), *([peer] if peer else [])]
 
@@ -140,6 +156,6 @@ def rows(quick: bool) -> list[Row]:
 run(
     "devnode",
     "A developers' node with instant sealing: our client signs each transfer (sr25519), submits "
-    "it and waits until it is in a block before it makes the next.",
+    "it and waits until it is in a block before it makes the next. The best of four runs of each.",
     rows,
 )
