@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 from ganglion.client import Client
@@ -38,11 +39,10 @@ class Network:
         return self.node.url
 
     async def __aenter__(self) -> Network:
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.client.close)
             await self._start()
-        except BaseException:
-            await self.client.close()
-            raise
+            stack.pop_all()  # it stands: the client stays open
         return self
 
     async def __aexit__(self, *failure: object) -> None:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
@@ -75,12 +76,11 @@ class NodeProcess(Process):
         self.started = 0.0
 
     def __enter__(self) -> Self:
-        self.start()
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.__exit__)
+            self.start()
             self.wait()
-        except BaseException:
-            self.__exit__()
-            raise
+            stack.pop_all()  # it answers: the end of the `with` block stops it
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,29 +11,14 @@ import sys
 import time
 
 import bittensor as bt
-from bittensor_wallet import Keypair, Wallet
 from kit import ask_for_restart, cell, run
+from old_sdk import SALT, tao, wallet
 
 URL = sys.argv[1]
-SALT = [18, 179, 107, 0]
-
-
-def wallet(cold, hot):
-    made = Wallet(name=cold.strip("/"), path="wallets")
-    key, hotkey = Keypair.create_from_uri(cold), Keypair.create_from_uri(hot)
-    made.set_coldkey(keypair=key, encrypt=False, overwrite=True)
-    made.set_coldkeypub(keypair=key, encrypt=False, overwrite=True)
-    made.set_hotkey(keypair=hotkey, encrypt=False, overwrite=True)
-    return made
-
 
 ALICE = wallet("//Alice", "//Bittensor9//alice")
 OWNER = wallet("//Bob", "//Bittensor9//owner")
 MINER = wallet("//Charlie", "//Bittensor9//miner")
-
-
-def tao(amount):
-    return bt.Balance.from_tao(amount)
 
 
 def done(answer):
@@ -82,14 +67,6 @@ def read(ctx):
     assert ctx.node.get_subnet_hyperparameters(1).tempo > 0
     assert ctx.node.get_metagraph_info(1).netuid == 1
     return f"{graph.n} neurons in subnet 1"
-
-
-@cell
-def subscribe(ctx):
-    start = ctx.node.block
-    assert ctx.node.wait_for_block(start + 3)
-    assert ctx.node.wait_for_block()
-    return f"blocks {start} to {ctx.node.block}"
 
 
 @cell
