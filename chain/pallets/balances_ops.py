@@ -243,12 +243,6 @@ def set_free(s: State, who: AccountId, new_free: int) -> None:
         s.emit(Rescinded(Rao(old_free - new_free)))
 
 
-def can_reserve(s: State, who: AccountId, amount: int) -> bool:
-    """Whether `reserve` would succeed."""
-    data = s[Account, who].data
-    return amount == 0 or data.free - amount >= max(data.frozen, 0 if amount == 0 else ED)
-
-
 def reserve(s: State, who: AccountId, amount: int) -> None:
     """Move free balance to reserved; raises InsufficientBalance or LiquidityRestrictions."""
     if amount == 0:

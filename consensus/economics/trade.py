@@ -135,15 +135,6 @@ def trade(pool: Pool, side: Side, amount: int, limit: Fx64, fee_rate: int = 0) -
     return Trade(paid_in, paid_out, fee, fee_to_author=fee)
 
 
-def largest_input(pool: Pool, side: Side, limit: int, fee_rate: int) -> int | Refusal:
-    """The most a trader can bring under `limit` (rao per alpha), fee included."""
-    reserve_in = pool.tao if side is BUY else pool.alpha
-    result = trade(
-        pool, side, clamp_u64(reserve_in * INPUT_TO_RESERVE_LIMIT), limit_price(limit), fee_rate
-    )
-    return result if isinstance(result, Refusal) else clamp_u64(result.paid_in + result.fee)
-
-
 def alpha_worth(price: Fx64, tao: int) -> int:
     """Alpha worth `tao` at the margin, ignoring slippage; 0 at price 0."""
     return U64F64.to_u64(U64F64.safe_div(U64F64.from_int(tao), price))

@@ -11,13 +11,11 @@ from chain.pallets import swap
 from chain.pallets.subtensor.accounts import (
     ensure_hotkey,
     ensure_subtoken_enabled,
-    get_netuids,
     is_subnet,
 )
 from chain.pallets.subtensor.collateral import ensure_covered, ensure_free, ensure_kept
 from chain.pallets.subtensor.errors import Error
 from chain.pallets.subtensor.fund import ESCROW
-from chain.pallets.subtensor.locks import ensure_available
 from chain.pallets.subtensor.share_pool import can_add_stake, get_stake
 from chain.pallets.subtensor.stake_utils import MIN_STAKE
 from chain.pallets.subtensor.storage_hyperparameters import TransferToggle
@@ -128,21 +126,6 @@ def can_remove(s: State, coldkey: AccountId, hotkey: AccountId, netuid: NetUid, 
     except CallError:
         return False
     return True
-
-
-def ensure_can_unstake_all(
-    s: State, coldkey: AccountId, hotkey: AccountId, *, only_alpha: bool
-) -> None:
-    """Raise unless something can be unstaked; for the pool's check before a block."""
-    ensure_hotkey(s, hotkey)
-    is_any = False
-    for netuid in get_netuids(s):
-        if only_alpha and netuid == ROOT_NETUID:
-            continue
-        alpha = get_stake(s, hotkey, coldkey, netuid)
-        ensure_available(s, coldkey, netuid, alpha)
-        is_any = is_any or can_remove(s, coldkey, hotkey, netuid, alpha)
-    ensure(is_any, Error.AmountTooLow)
 
 
 @dataclass(frozen=True, slots=True)
