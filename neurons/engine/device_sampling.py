@@ -39,7 +39,7 @@ def drawn(kernel: Kernel, logits: torch.Tensor, draws: Sequence[Draw]) -> list[i
         at = torch.tensor(picked, device=device)
         some = filtered(logits[at].double(), [draws[i] for i in picked])
         tokens[at] = kernel(some, seeds[at], positions[at], heat[at])
-    result: list[int] = tokens.tolist()
+    result: list[int] = tokens.cpu().tolist()
     if max(result) >= vocab:
         raise ArithmeticError("the model's scores are not numbers")
     return result
