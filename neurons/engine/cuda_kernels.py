@@ -20,6 +20,9 @@ from neurons.engine.base import PAGE
 PIECE = 256
 """Positions that one program attends to; pieces of a sequence are joined afterwards."""
 STEP = 64
+"""Positions that a program reads at once: keys and values of wide heads are read in fewer."""
+SHARED = 24 << 10
+"""Bytes of keys, and of values, that a program holds: both fit into a block of any card."""
 WORDS = 512
 """Philox blocks, of four tokens each, that one program draws."""
 NOWHERE = 1 << 62
@@ -171,12 +174,21 @@ def attention(
     _attend_piece[(count, shared, parts)](
         query, keys, values, table, row_of, last, mixed, top, total,
         scale, window or 1 << 30, table.stride(0), shared, heads // shared,
-        max(16, triton.next_power_of_2(heads // shared)), width, PAGE, PIECE, STEP,
+        max(16, triton.next_power_of_2(heads // shared)), width, PAGE, PIECE,
+        step_for(width, keys.element_size()),
     )  # fmt: skip
     _join_pieces[(count, heads)](
         mixed, top, total, last, out, parts, triton.next_power_of_2(parts), width, heads, PIECE
     )
     return out
+
+
+def step_for(width: int, size: int) -> int:
+    """How many positions of heads of `width` numbers of `size` bytes are read at once."""
+    step = STEP
+    while step > 16 and step * width * size > SHARED:
+        step //= 2
+    return step
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""The Triton kernels in Triton's interpreter: their arithmetic, on machines without a GPU."""
+"""The Triton kernels on machines without a GPU: interpreted, and compiled for cards."""
 
 import os
 import subprocess
@@ -25,3 +25,16 @@ def test_in_the_interpreter(check, number):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("generation", [80, 90])
+def test_they_compile_for_a_card_and_the_draw_rounds_as_numpy_does(generation, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-P", HERE / "compiled_kernels.py", str(generation)],
+        env={**os.environ, "TRITON_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(HERE.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "add.rn.f64 div.rn.f64 mul.rn.f64 sub.rn.f64" in done.stdout
