@@ -12,6 +12,7 @@ from chain.pallets import (
     alpha_assets,
     aura,
     balances,
+    channels,
     commitments,
     crowdloan,
     drand,
@@ -43,7 +44,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 461
+SPEC_VERSION = 462
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -78,6 +79,7 @@ def make_runtime() -> Runtime:
             31: alpha_assets.pallet,
             32: limit_orders.pallet,
             100: model_registry.pallet,
+            101: channels.pallet,
         },
         (
             ext.CheckNonZeroSender(),
