@@ -20,6 +20,7 @@ OWN = {
     "query": "read storage, constants, runtime APIs, accounts and events",
     "tx": "sign and submit: transfer, stake, register, serve, or any call",
     "subnet": "list subnets, show one, its neurons and its metagraph",
+    "channel": "pay through channels: open, list, top up, extend, redeem, close",
     "weights": "show, set, commit and reveal weights",
     "explain-error": "say what an error of the chain or of its pool means",
 }

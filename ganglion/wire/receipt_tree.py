@@ -11,6 +11,7 @@ Leaves and inner nodes are hashed with different first bytes, so that neither pa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ganglion.hashing import blake2_256
 
@@ -60,3 +61,31 @@ def _inner(left: bytes, right: bytes) -> bytes:
 def _above(level: list[bytes]) -> list[bytes]:
     pairs = [_inner(a, b) for a, b in zip(level[::2], level[1::2])]
     return pairs + level[2 * len(pairs) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """A tree that grows: enough of it to add a leaf and to tell the root, not to make paths.
+
+    `peaks` are the roots of the complete trees it consists of, the largest first; their sizes are
+    the ones in the binary form of `count`.
+    """
+
+    count: int = 0
+    peaks: tuple[bytes, ...] = ()
+
+    def add(self, signing_hash: bytes) -> Frontier:
+        """With one more receipt."""
+        peaks, node, count = list(self.peaks), _leaf(signing_hash), self.count
+        while count & 1:
+            node, count = _inner(peaks.pop(), node), count >> 1
+        return Frontier(self.count + 1, (*peaks, node))
+
+    def root(self) -> bytes:
+        """As `root_of` all of them; ValueError for none."""
+        if not self.peaks:
+            raise ValueError("a tree needs one receipt at the least")
+        *rest, node = self.peaks
+        for peak in reversed(rest):
+            node = _inner(peak, node)
+        return node

@@ -16,6 +16,7 @@ import orjson
 
 from ganglion.wire import fields
 from ganglion.wire.fields import BadMessage
+from ganglion.wire.paid import PayTerms
 from ganglion.wire.receipts import BadReceipt, Finish, SignedReceipt
 
 PATH = "/v1/generate"
@@ -38,6 +39,7 @@ KNOWN = frozenset(
         "top_p",
         "max_tokens",
         "stop",
+        "pay",
     }
 )
 FINISHES = {"length": Finish.LENGTH, "stop": Finish.STOP}
@@ -57,7 +59,8 @@ class Sampling:
 class TextRequest:
     """One order for text. `resume` holds output tokens that another miner already delivered.
 
-    `max_tokens` counts from the very first output token, resumed ones included.
+    `max_tokens` counts from the very first output token, resumed ones included. `pay` says from
+    which channel the answer is paid.
     """
 
     id: bytes
@@ -69,6 +72,7 @@ class TextRequest:
     tokens: tuple[int, ...] = ()
     resume: tuple[int, ...] = ()
     stop: tuple[str, ...] = ()
+    pay: PayTerms | None = None
 
     def to_bytes(self) -> bytes:
         """The body to sign and send."""
@@ -91,6 +95,8 @@ class TextRequest:
             body["resume"] = self.resume
         if self.stop:
             body["stop"] = self.stop
+        if self.pay is not None:
+            body["pay"] = self.pay.to_json()
         return orjson.dumps(body)
 
     @classmethod
@@ -117,6 +123,7 @@ class TextRequest:
             tokens=fields.token_ids(given, "tokens", MAX_TOKENS),
             resume=fields.token_ids(given, "resume", MAX_TOKENS),
             stop=fields.strings(given, "stop", MAX_STOPS, 64),
+            pay=PayTerms.from_json(given["pay"]) if "pay" in given else None,
         )
         if not (request.messages or request.prompt or request.tokens):
             raise BadMessage(f"{asked[0]} is empty: there is nothing to continue")
