@@ -6,7 +6,9 @@
 
 Miners are drawn by incentive. If one fails in the middle, another continues the same seeded
 stream; every miner that took part signs its part. `Inference` is the asynchronous form. With
-`sealed=True` only the miner that answers can read the question (`docs/privacy.md`).
+`sealed=True` only the miner that answers can read the question (`docs/privacy.md`), with
+`confidential=Trust.load("policy.toml")` only a miner on attested hardware
+(`docs/attestation.md`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from types import TracebackType
 from typing import Self
 
 from ganglion import ss58
+from ganglion.attest.call import AttestedCaller, Trust
+from ganglion.attest.statement import check_answer
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.hashing import blake2_256
@@ -58,12 +62,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer. `parts` has several entries when a miner failed half-way."""
+    """A complete answer. `parts` has several entries when a miner failed half-way.
+
+    `confidential` is the kind of attested machine that finished it, if that was asked for.
+    """
 
     text: str
     finish: str
     prompt_tokens: int
     parts: tuple[Part, ...]
+    confidential: str | None = None
 
     @property
     def miner(self) -> str:
@@ -123,7 +131,8 @@ class _Progress:
 class Inference:
     """Questions to one subnet, signed with one key. Use as `async with`.
 
-    `sealed` asks only miners that take sealed text requests.
+    `sealed` asks only miners that take sealed text requests, `confidential` only those that this
+    trust accepts, sealed to their attested keys.
     """
 
     def __init__(
@@ -133,9 +142,12 @@ class Inference:
         network: str = DEFAULT_URL,
         patience: Patience | None = None,
         sealed: bool = False,
+        confidential: Trust | None = None,
     ) -> None:
-        self.netuid, self.key, self.sealed = netuid, key, sealed
+        self.netuid, self.key, self.sealed = netuid, key, sealed or confidential is not None
+        self.confidential = confidential
         self._seals: SealedCaller | None = None
+        self._attested: AttestedCaller | None = None
         self._client = Client(network)
         self._caller = Caller(key, patience)
         self._neurons: list[Neuron] = []
@@ -164,6 +176,10 @@ class Inference:
             self._neurons = [n for n in graph.neurons if n.axon.is_serving]
             self._block_hash = bytes.fromhex((head.at_hash or "0x")[2:])
             self._read_at = time.monotonic()
+            if self.confidential is not None:
+                tempo = graph.tempo
+                book = self._attest(self.confidential).book
+                book.on_block(graph.block, self._block_hash, time.time(), tempo)
         return self._neurons
 
     async def _drawn(self) -> list[Neuron]:
@@ -171,8 +187,23 @@ class Inference:
         found = [n for n in await self.miners() if n.hotkey != self.key.address]
         if not found:
             raise NoAnswer(f"nobody serves on subnet {self.netuid}: is a miner running there?")
+        if self.confidential is not None:
+            found = await self._trusted(found, self._attest(self.confidential))
         ranked = sorted(found, key=lambda n: random.random() ** (1.0 / (n.incentive + 1)))
         return ranked[::-1][:ATTEMPTS]
+
+    async def _trusted(self, found: Sequence[Neuron], caller: AttestedCaller) -> list[Neuron]:
+        """Those with a live verdict; NoAnswer, with what each lacks, if there is none."""
+        refused = await caller.refresh([Target.of(neuron) for neuron in found])
+        live = caller.book.everyone(time.time())
+        trusted = [neuron for neuron in found if neuron.hotkey in live]
+        if not trusted:
+            said = [f"uid {n.uid}: {refused.get(n.hotkey, 'not judged yet')}" for n in found[:8]]
+            raise NoAnswer(
+                "no miner here is attested under your policy, so nobody was asked: "
+                f"{'; '.join(said)}. Relax the policy, or ask without confidential"
+            )
+        return trusted
 
     async def ask(
         self,
@@ -228,7 +259,14 @@ class Inference:
             progress.parts.append(part)
         return None
 
+    def _attest(self, trust: Trust) -> AttestedCaller:
+        if self._attested is None:
+            self._attested = AttestedCaller(self._caller, trust.book(self._genesis, self.netuid))
+        return self._attested
+
     def _seal(self) -> SealedCaller:
+        if self.confidential is not None:
+            return self._attest(self.confidential)
         if self._seals is None:
             self._seals = SealedCaller(self._caller, self._genesis, self.netuid)
         return self._seals
@@ -244,11 +282,14 @@ class Inference:
         if signed is None or list(signed.receipt.tokens) != answer.tokens:
             raise BadReceipt("the receipt is about other tokens than were streamed")
         receipts.check(signed, self._expected(neuron, body, signed, first))
+        kind = None
+        if self.confidential is not None:
+            live = self._attest(self.confidential).live(Target.of(neuron))
+            check_answer(signed, answer.text, live.signer)
+            kind = live.kind
         part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens), signed)
-        finish = signed.receipt.finish.name.lower()
-        return Answer(
-            progress.text + answer.text, finish, answer.prompt_tokens, (*progress.parts, part)
-        )
+        finish, parts = signed.receipt.finish.name.lower(), (*progress.parts, part)
+        return Answer(progress.text + answer.text, finish, answer.prompt_tokens, parts, kind)
 
     def _expected(self, neuron: Neuron, body: bytes, signed: SignedReceipt, first: int) -> Expected:
         miner = ss58.decode(neuron.hotkey, prefix=None)
@@ -299,11 +340,14 @@ def ask(
     style: Style | None = None,
     model: str = ANY_MODEL,
     sealed: bool = False,
+    confidential: Trust | None = None,
 ) -> Answer:
     """Ask once and wait; `key` (a key pair or a secret URI) signs. See Inference.ask."""
 
     async def once() -> Answer:
-        async with Inference(netuid, _keypair(key), network, sealed=sealed) as subnet:
+        async with Inference(
+            netuid, _keypair(key), network, sealed=sealed, confidential=confidential
+        ) as subnet:
             return await subnet.ask(prompt, style, model)
 
     return asyncio.run(once())

@@ -70,20 +70,27 @@ RECEIPT = codec(Receipt)
 
 @dataclass(frozen=True, slots=True)
 class SignedReceipt:
-    """A receipt, the hotkey's signature over its hash, and the fingerprints it commits to."""
+    """A receipt, the hotkey's signature over its hash, and the fingerprints it commits to.
+
+    `attested` is a second signature, by a key that trusted hardware vouches for, over receipt and
+    text; see `ganglion.attest.statement.check_answer`.
+    """
 
     receipt: Receipt
     signature: bytes
     crypto: CryptoType
     proofs: tuple[bytes, ...] = ()
+    attested: bytes | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The form that travels: hex, and base64 for the fingerprints."""
+        extra = {} if self.attested is None else {"attested": "0x" + self.attested.hex()}
         return {
             "receipt": "0x" + RECEIPT.encode(self.receipt).hex(),
             "signature": "0x" + self.signature.hex(),
             "crypto": self.crypto.name.lower(),
             "proofs": [base64.b64encode(p).decode() for p in self.proofs],
+            **extra,
         }
 
     @classmethod
@@ -95,7 +102,8 @@ class SignedReceipt:
             crypto = CryptoType[str(value.get("crypto")).upper()]
             receipt = RECEIPT.decode(_unhex(value.get("receipt")))
             proofs = tuple(base64.b64decode(p, validate=True) for p in value["proofs"])
-            return cls(receipt, _unhex(value.get("signature")), crypto, proofs)
+            attested = None if "attested" not in value else _unhex(value["attested"])
+            return cls(receipt, _unhex(value.get("signature")), crypto, proofs, attested)
         except (KeyError, TypeError, binascii.Error, ValueError, DecodeError) as e:
             raise BadReceipt(f"the receipt cannot be read: {e}") from e
 

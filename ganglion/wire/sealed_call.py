@@ -43,6 +43,10 @@ class SealedCaller:
         self._known[target.hotkey] = signed.key, good
         return signed.key
 
+    def forget(self, target: Target) -> None:
+        """The miner no longer has the key that was fetched."""
+        self._known.pop(target.hotkey, None)
+
     async def events(
         self, target: Target, request: TextRequest, body: bytes
     ) -> AsyncIterator[tuple[str, bytes]]:
@@ -58,7 +62,7 @@ class SealedCaller:
         except CallFailed as e:
             if e.status != CONFLICT:
                 raise
-        self._known.pop(target.hotkey, None)
+        self.forget(target)
         opener = await self._opener(target, request, body)
         async for event in self._caller.events(target, opener.envelope, sealed.PATH):
             yield opener.open(*event)

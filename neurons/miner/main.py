@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
 
+from ganglion.attest.evidence import MACHINES, MOCK
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.wire.sealed import KeyRing
@@ -23,6 +24,14 @@ from neurons.engine.remote import RemoteWorker
 from neurons.engine.worker import TextEngine, Worker
 from neurons.http import Gate, Server, settle_memory
 from neurons.identity import Identity
+from neurons.miner.attest import (
+    AttestService,
+    Make,
+    behind_of,
+    command_evidence,
+    mock_evidence,
+    words_of,
+)
 from neurons.miner.check import check
 from neurons.miner.embedding import EmbedService
 from neurons.miner.server import MinerApp
@@ -73,6 +82,18 @@ def build_services(options: argparse.Namespace, identity: Identity) -> Services:
     return Services(text=TextService(worker, loaded.tokenizer, identity))
 
 
+def attest_service(
+    options: argparse.Namespace, identity: Identity, seals: KeyRing, client: Client
+) -> AttestService | None:
+    """Who answers for this machine, if the options name a kind of evidence."""
+    if options.attest is None:
+        return None
+    make: Make = mock_evidence
+    if options.attest != MOCK:
+        make = command_evidence(options.attest_command, options.attest)
+    return AttestService(identity, seals, options.attest, make, behind_of(client))
+
+
 def http_url(text: str) -> str:
     """A --backend."""
     parts = urlsplit(text)
@@ -83,12 +104,26 @@ def http_url(text: str) -> str:
     return text
 
 
+def command(text: str) -> str:
+    """An --attest-command."""
+    try:
+        words_of(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{text!r} is no command: {e}") from e
+    return text
+
+
 def contradiction(options: argparse.Namespace) -> str | None:
     """What is wrong with the options together."""
     if options.backend and options.task == "embedding":
         return "--backend drafts text; leave it out with --task embedding"
     if options.backend and options.draft != "off":
         return "--backend and --draft both guess tokens: leave one of them out"
+    real = options.attest not in (None, MOCK)
+    if real != bool(options.attest_command):
+        return "--attest KIND and --attest-command CMD belong together (mock needs no command)"
+    if options.attest and options.task == "embedding":
+        return "--attest is for text: embeddings are not sealed"
     return None
 
 
@@ -127,6 +162,18 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--backend-model", metavar="NAME", help="the model's name there")
     made.add_argument("--backend-dialect", choices=DIALECTS, default="openai")
+    made.add_argument(
+        "--attest",
+        choices=(*sorted(MACHINES), MOCK),
+        help="the trusted hardware that this miner runs in; mock proves nothing and is for tests",
+    )
+    made.add_argument(
+        "--attest-command",
+        metavar="CMD",
+        type=command,
+        help="gets 64 bytes of report data in hex as its last argument and prints the evidence "
+        "as JSON; see docs/attestation.md",
+    )
     made.add_argument(
         "--no-register", action="store_true", help="fail instead of paying for a registration"
     )
@@ -191,7 +238,12 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         services.start()
         stack.push_async_callback(services.stop)
         seals = KeyRing(hotkey, chain.genesis, options.netuid, time.time)
-        app = MinerApp(Gate(hotkey.address), standings, services.text, services.embed, seals)
+        attest = attest_service(
+            options, Identity(hotkey, chain.genesis, options.netuid), seals, client
+        )
+        app = MinerApp(
+            Gate(hotkey.address), standings, services.text, services.embed, seals, attest
+        )
         app.price = options.price
         server = Server(app.app, options.host, options.port)
         await server.start()

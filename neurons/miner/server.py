@@ -16,13 +16,16 @@ from typing import Any
 
 from aiohttp import web
 
-from ganglion.wire import sealed, sse
+from ganglion.attest import statement as attestation
+from ganglion.errors import GanglionError
+from ganglion.wire import fields, sealed, sse
 from ganglion.wire import text as textgen
 from ganglion.wire import vectors as embedding
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.sealed import KeyRing, UnknownKey
 from neurons.engine.batch import Overloaded
 from neurons.http import Answer, Gate, Handler, Refusal, Reply, Signed, application, json_response
+from neurons.miner.attest import AttestService
 from neurons.miner.embedding import EmbedService
 from neurons.miner.textgen import Event, Order, TextService
 
@@ -51,8 +54,10 @@ class MinerApp:
         text: TextService | None = None,
         embed: EmbedService | None = None,
         seals: KeyRing | None = None,
+        attest: AttestService | None = None,
     ) -> None:
         self.standing, self.text, self.embed, self.seals = standing, text, embed, seals
+        self.attest = attest
         self.price = 1
         self.open: Counter[bytes] = Counter()
         self.refused: Counter[str] = Counter()
@@ -63,6 +68,9 @@ class MinerApp:
             if seals is not None:
                 routes["GET", sealed.KEY_PATH] = self.seal_key
                 routes["POST", sealed.PATH] = self.generate_sealed
+            if attest is not None:
+                text.sign_answer = attest.sign_answer
+                routes["GET", attestation.PATH] = self.attestation
         if embed is not None:
             routes["POST", embedding.PATH] = self.vectors
         self.app = application(gate, routes)
@@ -97,6 +105,19 @@ class MinerApp:
         """GET /v1/seal: the key that orders are sealed to, signed by the hotkey."""
         assert self.seals is not None
         return Reply(self.seals.announced().to_bytes())
+
+    async def attestation(self, request: web.BaseRequest, signed: Signed) -> Answer:
+        """GET /v1/attestation?nonce=0xHASH: what hardware says of this program and its keys."""
+        assert self.attest is not None
+        try:
+            nonce = fields.hexadecimal(request.query, "nonce", 32)
+            return Reply(await self.attest.statement(nonce, signed.caller))
+        except BadMessage as e:
+            raise Refusal(400, "nonce", f"give the hash of the newest block: {e}") from e
+        except GanglionError as e:
+            log.warning("no evidence could be made: %s", e)
+            self.refused["evidence"] += 1
+            raise Refusal(503, "evidence", "this miner's evidence cannot be made now", 30) from e
 
     async def generate_sealed(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """POST /v1/sealed: the same as /v1/generate, but only the asker can read it."""
@@ -182,6 +203,7 @@ class MinerApp:
                 "prefix_tokens_reused": self.text.worker.pool.reused,
                 "drafted": drafted,
                 "drafts_accepted": accepted,
+                **({} if self.attest is None else {"attestation": self.attest.kind}),
             }
         if self.embed is not None:
             card = describe(self.embed.card)

@@ -6,7 +6,7 @@ The service takes any engine worker and any tokenizer; it neither knows the netw
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from subnets.proofs.ieee import exp
 from subnets.textgen.judge import stopped_by_text
 
 Event = tuple[str, bytes]
+
+SignAnswer = Callable[[Receipt, str], bytes]
+"""The signature of an attested key over a receipt and the text it is about."""
 
 
 def prompt_tokens(request: TextRequest, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -71,6 +74,7 @@ class TextService:
         self.worker, self.tokenizer, self.identity = worker, tokenizer, identity
         self.card = worker.model.card
         self.answers = 0
+        self.sign_answer: SignAnswer | None = None
         warm_up(self.card.hidden)
 
     def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
@@ -99,25 +103,32 @@ class TextService:
     async def answer(self, order: Order) -> AsyncIterator[Event]:
         """The events of an answer. Overloaded before the first event if there is no room."""
         text, tokens, states = TextStream(self.tokenizer, order.request.resume), [], []
+        said = ""
         try:
             async for made in self.worker.generate(order.job):
                 tokens.append(made.token)
                 states.append(made.state)
                 piece = text.push(made.token) + (text.finish() if made.finish is not None else "")
+                said += piece
                 billed = len(order.job.prompt) if len(tokens) == 1 else None
                 yield tokens_event([made.token], piece, billed)
                 if made.finish is None:
                     continue
-                yield self.finish(order, tokens, np.stack(states), made)
+                yield self.finish(order, tokens, np.stack(states), made, said)
         except (EngineError, toploc.BadProof) as e:
             yield error_event("engine", str(e))
         except ValueError as e:
             yield error_event("request", str(e))
 
-    def finish(self, order: Order, tokens: list[int], states: Patterns, last: Token) -> Event:
-        """The closing event: fingerprints made, receipt signed."""
+    def finish(
+        self, order: Order, tokens: list[int], states: Patterns, last: Token, said: str
+    ) -> Event:
+        """The closing event: fingerprints made, receipt signed, by the attested key too if any."""
         self.answers += 1
-        return done_event(self.receipt(order, tokens, states, last.finish or Finish.LENGTH))
+        signed = self.receipt(order, tokens, states, last.finish or Finish.LENGTH)
+        if self.sign_answer is not None:
+            signed = replace(signed, attested=self.sign_answer(signed.receipt, said))
+        return done_event(signed)
 
     def receipt(
         self, order: Order, tokens: list[int], states: Patterns, finish: Finish

@@ -1,0 +1,1 @@
+"""Attestation: what trusted hardware says about the program that holds a key, and its verifiers."""
