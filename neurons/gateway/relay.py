@@ -30,6 +30,7 @@ from neurons.identity import Identity
 
 STALL_GAPS = 50.0
 STALL_BOUNDS = (0.1, 5.0)
+UNRIVALLED_SECONDS = 2.0  # how long a first token is waited for when rivals are used up
 RESUME_BOUNDS = (0.05, 1.0)  # how long a resuming miner is waited for before it gets a rival
 MOST_ATTEMPTS = 8
 MOST_RIVALS = 3  # miners at work on one answer at a time
@@ -170,6 +171,8 @@ class Relay:
             while self.final is None:
                 said = await self._inbox.get(self._patience())
                 if said is None:
+                    if not self.tokens:
+                        self._router.on_rival()
                     self._launch()
                     continue
                 delta = self._absorb(said)
@@ -196,7 +199,8 @@ class Relay:
         newest = self._active[-1]
         miner, since = newest.miner, max(self._last, self._launched)
         if not self.tokens:
-            limit = miner.p95
+            patient = 0.0 if self._router.may_rival else UNRIVALLED_SECONDS
+            limit = max(miner.p95, patient)
         elif newest.delivered:
             limit = _within(miner.gap * STALL_GAPS, STALL_BOUNDS)
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,12 +23,15 @@ WINDOW = 64
 FIRST_BAN_SECONDS = 5.0
 LONGEST_BAN_SECONDS = 300.0
 OUTAGE_FAILURES = 3
-PREFIX_STEP = 256
+PREFIX_STEPS = ((1024, 64), (8192, 256), (1 << 20, 2048))
+"""How a conversation's beginning is cut: up to so many characters, in pieces of so many."""
 BUSY_SLACK = 4  # open requests that the holder of a prefix may have beyond twice the least
-PREFIXES_KEPT = 4096
+PREFIXES_KEPT = 1 << 15
 MEASURED = 3  # first tokens that must have been timed before a miner can be of the fast class
 FAST_FACTOR = 2.0  # times that one of the fast class may take of the quickest one's
 USUAL_ANSWER = 64  # tokens over which classes are compared
+RIVALS_SHARE = 0.05  # of requests that may get a rival merely because they are slow to begin
+RIVALS_AT_ONCE = 10.0  # and how many of those rights may be saved up
 ROOM = 8  # open requests of this gateway at which a miner counts as busy
 
 
@@ -39,7 +43,7 @@ class Policy:
     latency: float = 1.0
     load: float = 1.0
     quality: float = 1.0
-    affinity: float = 32.0
+    affinity: float = 128.0
 
 
 @dataclass(slots=True)
@@ -87,12 +91,21 @@ class Wanted:
     quick: bool = False  # of the latency tier
 
 
+PREFIX_ENDS = tuple(
+    end
+    for (before, _), (until, step) in zip(((0, 0), *PREFIX_STEPS), PREFIX_STEPS)
+    for end in range(before + step, until + 1, step)
+)
+"""Characters up to the end of each piece."""
+
+
 def prefix_names(text: str) -> tuple[bytes, ...]:
-    """Chain hashes of a conversation's beginning, every PREFIX_STEP characters, longest last."""
-    names, last = [], b""
-    for at in range(0, len(text) - PREFIX_STEP + 1, PREFIX_STEP):
-        last = blake2b(last + text[at : at + PREFIX_STEP].encode(), digest_size=8).digest()
+    """Chain hashes of a conversation's beginning, one for each of its whole pieces."""
+    names, last, at = [], b"", 0
+    for end in PREFIX_ENDS[: bisect_right(PREFIX_ENDS, len(text))]:
+        last = blake2b(last + text[at:end].encode(), digest_size=8).digest()
         names.append(last)
+        at = end
     return tuple(names)
 
 
@@ -110,6 +123,7 @@ class Router:
         self.miners: dict[str, Miner] = {}
         self._random = random.Random(seed)
         self._prefixes: OrderedDict[bytes, str] = OrderedDict()
+        self._rivals = RIVALS_AT_ONCE
 
     def update(self, found: Sequence[Miner]) -> None:
         """Take over the chain's and the miners' own facts; measurements of known ones stay."""
@@ -165,7 +179,8 @@ class Router:
         busy = next((m.open for m in able if m.target.hotkey == holder), 0)
         if busy > 2 * min((m.open for m in able), default=0) + BUSY_SLACK:
             return holder, 1.0
-        return holder, 1.0 + (self.policy.affinity - 1.0) * (longest + 1) / len(names)
+        share = PREFIX_ENDS[longest] / PREFIX_ENDS[len(names) - 1]
+        return holder, 1.0 + (self.policy.affinity - 1.0) * share
 
     def rank(self, wanted: Wanted, now: float) -> list[Miner]:
         """All able miners in the order to try them: a weighted draw without replacement, in which
@@ -184,7 +199,18 @@ class Router:
             ranked = sorted(able, key=drawn)
         if ranked:
             self._remember(wanted.prefix, ranked[0].target.hotkey)
+            self._rivals = min(self._rivals + RIVALS_SHARE, RIVALS_AT_ONCE)
         return ranked
+
+    @property
+    def may_rival(self) -> bool:
+        """Whether a miner that is slow to begin may get a rival now. Were there no limit, an
+        overload would make everybody slow, and the rivals would double it."""
+        return self._rivals >= 1.0
+
+    def on_rival(self) -> None:
+        """A miner that was slow to begin got a rival."""
+        self._rivals = max(self._rivals - 1.0, 0.0)
 
     def _remember(self, prefix: tuple[bytes, ...], hotkey: str) -> None:
         for name in prefix:

@@ -27,14 +27,23 @@ GENESIS, NETUID = b"\7" * 32, 2
 MINER, CALLER = "//Bob", "//Alice"
 
 
-async def serve(port: int, uri: str = MINER) -> None:
+async def start(
+    port: int, uri: str = MINER, kind: type[TextService] = TextService
+) -> tuple[Server, Worker]:
+    """A running server and its engine; end both."""
     loaded, hotkey = load("exact", "tiny"), Keypair.from_uri(uri)
     staked = Keypair.from_uri(CALLER).public_key
     worker = Worker(loaded.model, pages=1024, width=32)
     worker.start()
-    service = TextService(worker, loaded.tokenizer, Identity(hotkey, GENESIS, NETUID))
+    service = kind(worker, loaded.tokenizer, Identity(hotkey, GENESIS, NETUID))
     app = MinerApp(Gate(hotkey.address), lambda who: 100.0 if who == staked else 0.0, service)
-    await Server(app.app, "127.0.0.1", port).start()
+    server = Server(app.app, "127.0.0.1", port)
+    await server.start()
+    return server, worker
+
+
+async def serve(port: int, uri: str = MINER) -> None:
+    await start(port, uri)
     settle_memory()
     await asyncio.Event().wait()
 
