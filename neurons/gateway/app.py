@@ -49,6 +49,9 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
         most = math.nan
     if most is not None and not most >= 0:
         raise api.invalid("X-Ganglion-Max-Price must be a number from 0 up")
+    secret = request.headers.get("X-Ganglion-Confidential")
+    if secret is not None and secret.lower() != "required":
+        raise api.invalid("X-Ganglion-Confidential is `required`, or left out")
     idempotency = request.headers.get("Idempotency-Key")
     if idempotency is not None and not 0 < len(idempotency) <= 255:
         raise api.invalid("Idempotency-Key has 1 to 255 characters")
@@ -59,6 +62,7 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
         request.headers.get("X-Ganglion-Class", "").lower() == "exact",
         most,
         request.headers.get("X-Ganglion-Tier", "").lower() == "latency",
+        secret is not None,
     )
 
 
@@ -177,6 +181,8 @@ class GatewayApp:
         wish, body = wish_of(request, self._open_key), await request.read()
         if self._embed is None:
             raise ApiError(404, "invalid_request_error", "this gateway serves no embeddings")
+        if wish.confidential:
+            raise api.invalid("only text can be confidential; leave out X-Ganglion-Confidential")
         model, texts, packed = api.parse_embeddings(api.load(body))
         return await self._embed.answer(model, texts, packed, wish, body)
 
@@ -186,6 +192,7 @@ class GatewayApp:
         served = sorted({model for router in routers for model in router.models()})
         shown = [
             {"id": m, "object": "model", "created": self._started, "owned_by": "subnet"}
+            | self._badge(m)
             for m in served
         ]
         wanted = request.match_info.get("model")
@@ -201,6 +208,13 @@ class GatewayApp:
                 "model",
             )
         return web.json_response(one)
+
+    def _badge(self, model: str) -> dict[str, Any]:
+        """`confidential` with kind and end of a verdict, if a miner of the model has one."""
+        if self._text is None or self._text.confidential is None:
+            return {}
+        badge = self._text.confidential.badge_of_model(model)
+        return {} if badge is None else {"confidential": badge}
 
     async def _receipts(self, request: web.Request) -> web.StreamResponse:
         key = wish_of(request, self._open_key).key

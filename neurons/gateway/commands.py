@@ -9,8 +9,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
+from ganglion.attest.call import AttestedCaller, Trust
 from ganglion.balance import Balance
 from ganglion.client import Client
 from ganglion.wire.call import Caller, Patience
@@ -19,6 +21,7 @@ from neurons.chainlink import ChainLink
 from neurons.engine.load import load
 from neurons.engine.worker import Worker
 from neurons.gateway.app import GatewayApp
+from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
 from neurons.gateway.embeddings import EmbedGateway
 from neurons.gateway.router import Policy, Router
@@ -68,6 +71,19 @@ def parser() -> argparse.ArgumentParser:
         "--sample", type=program.share, default=0.05, help="share kept for a validator"
     )
     made.add_argument("--verify", action="store_true", help="load --model to verify answers with")
+    made.add_argument(
+        "--attest-policy",
+        type=Path,
+        metavar="FILE",
+        help="which trusted hardware and programs confidential requests may go to (TOML; see "
+        "docs/attestation.md)",
+    )
+    made.add_argument(
+        "--attest-roots",
+        type=Path,
+        metavar="FOLDER",
+        help="AMD's and NVIDIA's keys: amd-*.pem, nvidia-jwks.json",
+    )
     made.add_argument("--no-keys", action="store_true", help="serve anybody, without API keys")
     for name, what in ROUTES.items():
         default = getattr(Policy(), name)
@@ -98,6 +114,27 @@ async def _verifier(
     return TextExaminer(caller, identity, loaded, worker)
 
 
+def _confidential(
+    options: argparse.Namespace,
+    caller: Caller,
+    identity: Identity,
+    found: Directory,
+    stack: AsyncExitStack,
+) -> Confidential | None:
+    """Who knows which miners are attested, kept fresh; None without a policy."""
+    if options.attest_policy is None:
+        return None
+    trust = Trust.load(options.attest_policy, options.attest_roots)
+    attested = AttestedCaller(caller, trust.book(identity.genesis, identity.netuid))
+    made = Confidential(attested, found.router)
+    found.on_view = made.on_view
+    if found.view is not None:
+        made.on_view(found.view)
+    fresh = asyncio.create_task(made.keep_fresh())
+    stack.callback(fresh.cancel)
+    return made
+
+
 async def serve(options: argparse.Namespace) -> None:
     """Serve until cancelled."""
     hotkey = program.hotkey_of(options)
@@ -119,7 +156,8 @@ async def serve(options: argparse.Namespace) -> None:
 
         identity, found = await directory(options.netuid, "text")
         examiner = await _verifier(options, caller, identity, stack)
-        text = TextGateway(caller, identity, found, store, prices, options.sample, examiner)
+        secret = _confidential(options, caller, identity, found, stack)
+        text = TextGateway(caller, identity, found, store, prices, options.sample, examiner, secret)
         embed = None
         if options.embedding_netuid is not None:
             identity, found = await directory(options.embedding_netuid, "embedding")
@@ -186,6 +224,9 @@ def main(argv: Sequence[str]) -> int:
     """Run the command line; the exit code."""
     if argv and argv[0] == "keys":
         return program.tell_errors(lambda: keys(argv[1:]))
-    options = parser().parse_args(argv)
+    made = parser()
+    options = made.parse_args(argv)
+    if options.attest_roots is not None and options.attest_policy is None:
+        made.error("--attest-roots is for an --attest-policy, and there is none")
     program.set_up(options)
     return program.run_program(serve(options))

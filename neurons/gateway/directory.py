@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 import orjson
 
@@ -12,7 +13,7 @@ from ganglion.errors import GanglionError
 from ganglion.subnet_views import Neuron
 from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
-from neurons.chainlink import ChainLink
+from neurons.chainlink import ChainLink, View
 from neurons.gateway.router import Miner, Router
 
 log = logging.getLogger("gateway")
@@ -32,14 +33,18 @@ class Directory:
         self._known: dict[str, tuple[float, Miner]] = {}
         self._mute: dict[str, str] = {}  # what was last said of who cannot be used
         self.block_hash = bytes(32)
+        self.view: View | None = None
+        self.on_view: Callable[[View], None] | None = None
 
     async def refresh(self) -> None:
         """Read the subnet, then ask every miner that is new or not heard of lately."""
-        view = await self.chain.view()
+        self.view = view = await self.chain.view()
         self.block_hash = bytes.fromhex(view.block_hash.removeprefix("0x"))
         serving = [n for n in view.serving if n.hotkey != self.chain.hotkey.address]
         found = await asyncio.gather(*(self._describe(neuron) for neuron in serving))
         self.router.update([miner for miner in found if miner is not None])
+        if self.on_view is not None:
+            self.on_view(view)
 
     async def keep_fresh(self) -> None:
         """Refresh for ever; the last known facts serve while the chain is away."""

@@ -18,12 +18,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ganglion import ss58
+from ganglion.attest.call import AttestedCaller
+from ganglion.attest.statement import check_answer
 from ganglion.errors import GanglionError
 from ganglion.hashing import blake2_256
 from ganglion.wire import receipts
 from ganglion.wire.call import Caller, CallFailed
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
+from ganglion.wire.sealed import padded
 from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
 from neurons.gateway.router import Miner, Router
 from neurons.identity import Identity
@@ -130,7 +133,10 @@ class _Inbox:
 
 
 class Relay:
-    """One request on its way through the miners. Iterate `stream`, then read the results."""
+    """One request on its way through the miners. Iterate `stream`, then read the results.
+
+    With `seal` it goes to attested miners alone, sealed, and they must sign with attested keys.
+    """
 
     def __init__(
         self,
@@ -139,8 +145,10 @@ class Relay:
         router: Router,
         ranked: Sequence[Miner],
         request: TextRequest,
+        seal: AttestedCaller | None = None,
     ) -> None:
         self._caller, self._identity, self._router = caller, identity, router
+        self._seal = seal
         self._waiting, self._request = list(ranked), request
         self._inbox = _Inbox()
         self._active: list[Attempt] = []
@@ -222,7 +230,8 @@ class Relay:
             )
         self.attempts += 1
         now = time.monotonic()
-        attempt = Attempt(miner, request, request.to_bytes(), start, self._texts[start], now)
+        body = request.to_bytes() if self._seal is None else padded(request.to_bytes())
+        attempt = Attempt(miner, request, body, start, self._texts[start], now)
         miner.open += 1
         attempt.task = asyncio.create_task(self._follow(attempt))
         self._active.append(attempt)
@@ -230,13 +239,18 @@ class Relay:
 
     async def _follow(self, attempt: Attempt) -> None:
         """Pass an attempt's events on to the inbox."""
-        put = self._inbox.put
+        put, target = self._inbox.put, attempt.miner.target
+        events = self._caller.events(target, attempt.body)
+        if self._seal is not None:
+            events = self._seal.events(target, attempt.request, attempt.body)
         try:
-            async for event in self._caller.events(attempt.miner.target, attempt.body):
+            async for event in events:
                 put(_Said(attempt, event))
             put(_Said(attempt, None, CallFailed("unreachable", "the stream ended early")))
         except CallFailed as e:
             put(_Said(attempt, None, e))
+        except BadMessage as e:  # a broken seal
+            put(_Said(attempt, None, CallFailed("bad-format", str(e))))
         finally:
             attempt.miner.open -= 1
 
@@ -307,6 +321,9 @@ class Relay:
                 len(request.resume),
             ),
         )
+        if self._seal is not None:
+            live = self._seal.live(attempt.miner.target)
+            check_answer(signed, attempt.answer.text, live.signer)
         self._router.on_success(attempt.miner)
         self._part(attempt, signed)
         self.final = attempt.answer

@@ -89,6 +89,7 @@ class Wanted:
     exact: bool = False
     prefix: tuple[bytes, ...] = ()
     quick: bool = False  # of the latency tier
+    among: frozenset[str] | None = None  # hotkeys, where only some will do: the attested ones
 
 
 PREFIX_ENDS = tuple(
@@ -154,6 +155,7 @@ class Router:
             and m.context >= wanted.tokens
             and (wanted.max_price is None or m.price <= wanted.max_price)
             and (m.exact or not wanted.exact)
+            and (wanted.among is None or m.target.hotkey in wanted.among)
         ]
         up = [m for m in fit if m.banned_until <= now]
         return up or fit

@@ -23,6 +23,7 @@ from ganglion.inference import draw_seed
 from ganglion.wire.call import Caller
 from ganglion.wire.receipts import Finish
 from ganglion.wire.text import ID_SIZE, TextRequest
+from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError, TextCall
 from neurons.gateway.relay import Delta, NoMiner, Part, Relay
@@ -76,6 +77,7 @@ class Wish:
     exact: bool = False
     max_price: float | None = None
     quick: bool = False
+    confidential: bool = False
 
     def price_limit(self, of_key: int | None) -> float | None:
         """The lower of what the caller and the key's owner allow a miner to ask."""
@@ -123,6 +125,15 @@ def nobody_fits() -> ApiError:
     return ApiError(503, "server_error", problem, "no_miner")
 
 
+def nobody_attested() -> ApiError:
+    """The refusal of a confidential request while no miner may have it."""
+    problem = (
+        "no miner has live evidence of trusted hardware that this gateway's policy accepts, so "
+        "nobody was asked: try later, or leave out X-Ganglion-Confidential"
+    )
+    return ApiError(503, "server_error", problem, "no_confidential_miner")
+
+
 class TextGateway:
     """Text requests to one subnet."""
 
@@ -135,9 +146,11 @@ class TextGateway:
         prices: Prices,
         sample_share: float = 0.0,
         examiner: TextExaminer | None = None,
+        confidential: Confidential | None = None,
     ) -> None:
         self.caller, self.identity, self.directory = caller, identity, directory
         self.store, self.prices, self.examiner = store, prices, examiner
+        self.confidential = confidential
         self._share = sample_share
         self._random = random.Random(secrets.randbits(64))
         self._trusted: OrderedDict[str, None] = OrderedDict()  # keys whose last request was fine
@@ -169,6 +182,7 @@ class TextGateway:
         if wish.verify_first and self.examiner is None:
             problem = "this gateway runs no engine to verify with; leave out X-Ganglion-Verify"
             raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
+        among = self._trusted_miners() if wish.confidential else None
         # a token is a byte at least, and a turn adds a few: this bounds the prompt from above
         size = len(call.spoken.encode())
         reserve = self.prices.cost(size + 8 * (len(call.messages) + 2), call.max_tokens)
@@ -179,7 +193,7 @@ class TextGateway:
         least = size // BYTES_A_TOKEN
         limit = wish.price_limit(await self.store.price_limit(wish.key))
         prefix = prefix_names(call.spoken)
-        wanted = Wanted(model, least, limit, wish.exact, prefix, wish.quick)
+        wanted = Wanted(model, least, limit, wish.exact, prefix, wish.quick, among)
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise nobody_fits()
@@ -188,6 +202,16 @@ class TextGateway:
         if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:
             await running.admitted()
         return running
+
+    def _trusted_miners(self) -> frozenset[str]:
+        """Who may have a confidential request; ApiError if nobody may."""
+        if self.confidential is None:
+            problem = "this gateway has no attestation policy; leave out X-Ganglion-Confidential"
+            raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
+        among = self.confidential.trusted()
+        if not among:
+            raise nobody_attested()
+        return among
 
     async def _open(self, key: str, order: Order) -> Opened:
         """Reserve; a key that is refused waits for the database next time."""
@@ -229,7 +253,9 @@ class TextGateway:
     async def _relayed(
         self, running: Running, ranked: Sequence[Miner]
     ) -> AsyncGenerator[Delta, None]:
-        relay = Relay(self.caller, self.identity, self.router, ranked, running.request)
+        secret = self.confidential if running.wish.confidential else None
+        seal = None if secret is None else secret.caller
+        relay = Relay(self.caller, self.identity, self.router, ranked, running.request, seal)
         running.relay = relay
         try:
             async with aclosing(relay.stream()) as stream:
@@ -281,14 +307,27 @@ class TextGateway:
             await self.store.fail_request(order, key)
             return
         cost = self.prices.cost(running.prompt_tokens, len(relay.tokens))
-        parts = [part_row(self.identity.netuid, part) for part in relay.parts]
+        parts = [self._part_row(running, part) for part in relay.parts]
+        if running.wish.confidential and running.wish.idempotency is None:
+            response = None  # kept for nobody
         # a miner's count of the prompt cannot take more than was reserved
         outcome = Outcome(
             running.prompt_tokens, len(relay.tokens), min(cost, order.reserve), parts, response
         )
         await self.store.close_request(order, key, outcome)
+        if running.wish.confidential:
+            return
         if response is not None and self._random.random() < self._share:
             await self._sample(running)
+
+    def _part_row(self, running: Running, part: Part) -> PartRow:
+        """A miner's part as it is stored, with its badge if it was confidential."""
+        hotkey = part.miner.target.hotkey
+        signed = part.signed.to_json() if part.signed is not None else None
+        if signed is not None and running.wish.confidential and self.confidential is not None:
+            badge = self.confidential.badge(hotkey)
+            signed |= {} if badge is None else {"confidential": badge}
+        return PartRow(self.identity.netuid, part.miner.uid, hotkey, part.tokens, signed)
 
     async def _sample(self, running: Running) -> None:
         """Hand a finished answer to whoever validates."""
@@ -307,12 +346,6 @@ class TextGateway:
         await self.store.add_sample(
             self.identity.netuid, part.miner.target.hotkey, part.body, answer, elapsed
         )
-
-
-def part_row(netuid: int, part: Part) -> PartRow:
-    """A miner's part as it is stored."""
-    signed = part.signed.to_json() if part.signed is not None else None
-    return PartRow(netuid, part.miner.uid, part.miner.target.hotkey, part.tokens, signed)
 
 
 async def settle_shielded(gateway: TextGateway, running: Running, response: bytes | None) -> None:
