@@ -49,6 +49,12 @@ class View:
         """Stake in TAO of every registered hotkey, by public key."""
         return {ss58.decode(n.hotkey, prefix=None): n.stake / RAO for n in self.graph.neurons}
 
+    @cached_property
+    def permitted(self) -> frozenset[bytes]:
+        """The hotkeys with a validator permit."""
+        voting = (n for n in self.graph.neurons if n.validator_permit)
+        return frozenset(ss58.decode(n.hotkey, prefix=None) for n in voting)
+
     def registered_at(self, uid: int) -> int:
         """The block in which a uid was taken by its neuron."""
         return int(self.graph.info["block_at_registration"][uid])

@@ -34,6 +34,8 @@ from neurons.miner.attest import (
 )
 from neurons.miner.check import check
 from neurons.miner.embedding import EmbedService
+from neurons.miner.hardware_options import hardware_options, hardware_service, measure_hardware
+from neurons.miner.redeemer import open_till, pay_options
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
 
@@ -124,6 +126,8 @@ def contradiction(options: argparse.Namespace) -> str | None:
         return "--attest KIND and --attest-command CMD belong together (mock needs no command)"
     if options.attest and options.task == "embedding":
         return "--attest is for text: embeddings are not sealed"
+    if options.paid and options.task == "embedding":
+        return "--paid is for text: leave it out with --task embedding"
     return None
 
 
@@ -146,6 +150,8 @@ def parser() -> argparse.ArgumentParser:
         "--width", type=program.whole(1, 65536), default=32, help="answers that run at once"
     )
     made.add_argument("--price", type=program.price, default=1, help="asked rao per million tokens")
+    pay_options(made)
+    hardware_options(made)
     made.add_argument(
         "--draft",
         choices=("off", "lookup"),
@@ -186,15 +192,20 @@ class Standings:
     def __init__(self, chain: ChainLink) -> None:
         self._chain = chain
         self._stakes: dict[bytes, float] = {}
+        self._permitted: frozenset[bytes] = frozenset()
         self._seated = True
 
     def __call__(self, caller: bytes) -> float:
         return self._stakes.get(caller, 0.0)
 
+    def is_validator(self, caller: bytes) -> bool:
+        """Whether a caller has a validator permit."""
+        return caller in self._permitted
+
     async def refresh(self) -> None:
         """Read the stakes once, and tell when others have taken this miner's seat."""
         view = await self._chain.view()
-        self._stakes = view.stakes
+        self._stakes, self._permitted = view.stakes, view.permitted
         seated = view.neuron(self._chain.hotkey.address) is not None
         if self._seated and not seated:
             log.warning(
@@ -231,20 +242,23 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(options.network))
         chain = ChainLink(client, options.netuid, hotkey)
-        services = build(options, Identity(hotkey, chain.genesis, options.netuid))
+        identity = Identity(hotkey, chain.genesis, options.netuid)
+        services = build(options, identity)
         if options.no_register:
             await seat_of(chain)
         standings = Standings(chain)
         services.start()
         stack.push_async_callback(services.stop)
         seals = KeyRing(hotkey, chain.genesis, options.netuid, time.time)
-        attest = attest_service(
-            options, Identity(hotkey, chain.genesis, options.netuid), seals, client
-        )
+        attest = attest_service(options, identity, seals, client)
+        till = await open_till(options, identity, client, standings.is_validator, stack)
         app = MinerApp(
-            Gate(hotkey.address), standings, services.text, services.embed, seals, attest
+            Gate(hotkey.address), standings, services.text, services.embed, seals, attest, till
         )
         app.price = options.price
+        hardware = await hardware_service(options, identity, standings.is_validator, stack)
+        if hardware is not None:
+            app.take_challenges(hardware)
         server = Server(app.app, options.host, options.port)
         await server.start()
         stack.push_async_callback(server.stop)
@@ -265,6 +279,8 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
 
 def main(argv: Sequence[str], build: Build = build_services) -> int:
     """Run a miner with the services that `build` makes, or `check`; the exit code."""
+    if list(argv[:1]) == ["hardware"]:
+        return measure_hardware(argv[1:])
     made, checking = parser(), list(argv[:1]) == ["check"]
     options = made.parse_args(argv[1:] if checking else argv)
     wrong = contradiction(options)

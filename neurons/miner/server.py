@@ -22,12 +22,15 @@ from ganglion.wire import fields, sealed, sse
 from ganglion.wire import text as textgen
 from ganglion.wire import vectors as embedding
 from ganglion.wire.fields import BadMessage
+from ganglion.wire.paid import VOUCHER_PATH
 from ganglion.wire.sealed import KeyRing, UnknownKey
 from neurons.engine.batch import Overloaded
 from neurons.http import Answer, Gate, Handler, Refusal, Reply, Signed, application, json_response
 from neurons.miner.attest import AttestService
 from neurons.miner.embedding import EmbedService
+from neurons.miner.hardware import HardwareService
 from neurons.miner.textgen import Event, Order, TextService
+from neurons.miner.till import Till
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +58,10 @@ class MinerApp:
         embed: EmbedService | None = None,
         seals: KeyRing | None = None,
         attest: AttestService | None = None,
+        till: Till | None = None,
     ) -> None:
         self.standing, self.text, self.embed, self.seals = standing, text, embed, seals
-        self.attest = attest
+        self.attest, self.till = attest, till
         self.price = 1
         self.open: Counter[bytes] = Counter()
         self.refused: Counter[str] = Counter()
@@ -71,9 +75,18 @@ class MinerApp:
             if attest is not None:
                 text.sign_answer = attest.sign_answer
                 routes["GET", attestation.PATH] = self.attestation
+            if till is not None:
+                routes["POST", VOUCHER_PATH] = self.voucher
         if embed is not None:
             routes["POST", embedding.PATH] = self.vectors
+        self.hardware: HardwareService | None = None
+        self._routes = routes
         self.app = application(gate, routes)
+
+    def take_challenges(self, hardware: HardwareService) -> None:
+        """Serve the proof of hardware too."""
+        self.hardware = hardware
+        self._routes.update(hardware.routes())
 
     @contextmanager
     def _slot(self, caller: bytes) -> Any:
@@ -147,6 +160,8 @@ class MinerApp:
     ) -> Answer:
         assert self.text is not None
         events = self.text.answer(order)
+        if self.till is not None:
+            events = await self.till.metered(order, events)
         try:
             first = await anext(events)
         except Overloaded as e:
@@ -163,8 +178,8 @@ class MinerApp:
     ) -> Answer:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
         try:
+            await response.prepare(request)
             await response.write(sse.encode(*wrap(*first)))
             if rest is not None:
                 async for event in rest:
@@ -172,6 +187,11 @@ class MinerApp:
         except ConnectionResetError:
             log.info("a caller left in the middle of its answer")
         return response
+
+    async def voucher(self, request: web.BaseRequest, signed: Signed) -> Answer:
+        """POST /v1/voucher: what pays answers under way."""
+        assert self.till is not None
+        return await self.till.voucher(signed)
 
     async def vectors(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """POST /v1/embed: one JSON answer."""
@@ -204,10 +224,13 @@ class MinerApp:
                 "drafted": drafted,
                 "drafts_accepted": accepted,
                 **({} if self.attest is None else {"attestation": self.attest.kind}),
+                **({} if self.till is None else {"pay": self.till.offer.to_json()}),
             }
         if self.embed is not None:
             card = describe(self.embed.card)
             report["embedding"] = {**card, **offer, "answers": self.embed.answers}
+        if self.hardware is not None:
+            report["hardware"] = self.hardware.report()
         return json_response(report)
 
 

@@ -16,6 +16,7 @@ from neurons.identity import Identity
 from neurons.miner.embedding import EmbedService
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
+from neurons.miner.till import Till
 
 GENESIS = b"\7" * 32
 NETUID = 2
@@ -33,7 +34,11 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    loaded: Loaded, uri: str = "//Bob", seals: bool = True, **worker: int
+    loaded: Loaded,
+    uri: str = "//Bob",
+    seals: bool = True,
+    till: Till | None = None,
+    **worker: int,
 ) -> AsyncIterator[Running]:
     identity = Identity(Keypair.from_uri(uri), GENESIS, NETUID)
     engine = Worker(loaded.model, pages=256, **worker)
@@ -45,6 +50,7 @@ async def serving(
         TextService(engine, loaded.tokenizer, identity),
         embed,
         KeyRing(identity.hotkey, GENESIS, NETUID, time.time) if seals else None,
+        till=till,
     )
     server = Server(app.app, "127.0.0.1", 0)
     await server.start()
