@@ -18,7 +18,9 @@ from chain.pallets import (
     drand,
     evm_chain_id,
     grandpa,
+    leases,
     limit_orders,
+    market,
     mev_shield,
     model_registry,
     multisig,
@@ -44,7 +46,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 462
+SPEC_VERSION = 463
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -80,6 +82,8 @@ def make_runtime() -> Runtime:
             32: limit_orders.pallet,
             100: model_registry.pallet,
             101: channels.pallet,
+            102: market.pallet,
+            103: leases.pallet,
         },
         (
             ext.CheckNonZeroSender(),
