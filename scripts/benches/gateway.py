@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +22,7 @@ from ganglion.wire.call import Caller, Target
 from ganglion.wire.text import Sampling, TextRequest
 from localnet.node_process import NodeProcess, free_port
 
+Times = list[list[float]]
 LIB = Path(__file__).resolve().parents[1] / "lib"
 LITELLM = compat.ClientSpec("litellm", "", ("litellm[proxy]",))
 LITELLM_KEY = "sk-bench-" + "0" * 32
@@ -36,10 +40,10 @@ def server(script: str, *flags: str, python: str = sys.executable) -> NodeProces
     return NodeProcess(*flags, port=port, command=[python, str(LIB / script), str(port)])
 
 
-async def direct(caller: Caller, target: Target, number: int) -> list[float]:
+async def direct(caller: Caller, target: Target) -> list[float]:
     """Arrival times, in seconds, of the events of one request to the miner itself."""
     seed = Sampling(bytes(31) + b"\1")
-    request = TextRequest(number.to_bytes(16, "big"), "ganglion/tiny", seed, 16, (("user", "Hi"),))
+    request = TextRequest(os.urandom(16), "ganglion/tiny", seed, 16, (("user", "Hi"),))
     return list((await caller.text(target, request)).arrivals)
 
 
@@ -80,11 +84,43 @@ async def ours(count: int) -> list[Row]:
             url = f"http://127.0.0.1:{gateway.port}/v1/chat/completions"
             body, plain, relayed = orjson.dumps(ASK), [], []
             async with Caller(Keypair.from_uri(CALLER)) as caller, aiohttp.ClientSession() as http:
-                for number in range(count + 20):  # taken in turns, so that both see the same noise
-                    plain.append(await direct(caller, target, number))
+                for _ in range(count + 20):  # taken in turns, so that both see the same noise
+                    plain.append(await direct(caller, target))
                     relayed.append(await through(http, url, body))
     plain, relayed = plain[20:], relayed[20:]
     return [row("miner itself", plain, plain), row("neuron-gateway", relayed, plain)]
+
+
+async def paced(rate: float, seconds: float, ask: Callable[[], Awaitable[list[float]]]) -> Times:
+    """Arrival times of requests that are sent at a steady rate, whatever becomes of them."""
+
+    async def one(number: int) -> list[float]:
+        await asyncio.sleep(number / rate)
+        return await ask()
+
+    return list(await asyncio.gather(*(one(i) for i in range(int(rate * seconds)))))
+
+
+async def under_load(rate: float, seconds: float, rounds: int) -> list[Row]:
+    """The same at a steady rate, to the miner and through the gateway in turns."""
+    hotkey = Keypair.from_uri(MINER)
+    async with AsyncExitStack() as stack:
+        miner = stack.enter_context(server("miner_server.py"))
+        gateway = stack.enter_context(server("gateway_server.py", f"{hotkey.address}={miner.port}"))
+        target = Target(hotkey.address, "127.0.0.1", miner.port)
+        url = f"http://127.0.0.1:{gateway.port}/v1/chat/completions"
+        caller = await stack.enter_async_context(Caller(Keypair.from_uri(CALLER)))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        body, plain, relayed = orjson.dumps(ASK), list[list[float]](), list[list[float]]()
+        for at in range(rounds + 1):
+            plain += await paced(rate, seconds, lambda: direct(caller, target))
+            relayed += await paced(rate, seconds, lambda: through(http, url, body))
+            if not at:  # the first round warms up
+                plain, relayed = [], []
+    return [
+        row(f"miner itself, {rate:g} a second", plain, plain),
+        row(f"neuron-gateway, {rate:g} a second", relayed, plain),
+    ]
 
 
 async def litellm(count: int) -> list[Row]:
@@ -156,6 +192,8 @@ async def one_failover(port: int, first: NodeProcess, second: NodeProcess) -> fl
 def rows(quick: bool) -> list[Row]:
     count = 30 if quick else 400
     result = asyncio.run(ours(count))
+    for rate in (20, 50) if quick else (20, 50, 100):
+        result += asyncio.run(under_load(rate, 2 if quick else 5, 1 if quick else 3))
     result.append(asyncio.run(failover(2 if quick else 10)))
     if not quick:
         result += asyncio.run(litellm(count))
