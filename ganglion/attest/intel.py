@@ -48,7 +48,7 @@ TDX_NAMES = {
     "td_attributes": "td_attributes",
 }
 SGX_NAMES = {"mrenclave": "mr_enclave", "mrsigner": "mr_signer"}
-SGX_DEBUG, TDX_DEBUG = 0x02, 0x01
+SGX_DEBUG, TDX_DEBUG = 0x02, 0xFF
 
 
 def verify(
