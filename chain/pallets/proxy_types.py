@@ -88,8 +88,10 @@ BASKET_TRADING = _calls("SubtensorModule", "swap_basket")
 SUBNET_IDENTITY = _calls("SubtensorModule", "set_subnet_identity update_symbol")
 SUBNET_ACTIVATION = _calls("SubtensorModule", "start_call")
 SUDO = _calls("Sudo", "sudo sudo_unchecked_weight set_key sudo_as remove_key")
-INDIRECT_VALUE = _calls("Crowdloan", "create contribute finalize") | _calls(
-    "Leases", "create_order deposit accept"
+INDIRECT_VALUE = (
+    _calls("Crowdloan", "create contribute finalize")
+    | _calls("Channels", "open top_up")
+    | _calls("Leases", "create_order deposit accept")
 )
 """Calls that send value on a detour; types that may move none are kept from them."""
 

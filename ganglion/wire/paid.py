@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from ganglion import ss58
+from ganglion.errors import InvalidAddress
 from ganglion.hashing import blake2_256
 from ganglion.scale import Fixed, codec, u32, u64
 from ganglion.wire import fields
@@ -109,6 +111,36 @@ class PayTerms:
         if not sent:
             return 0
         return self.prices.cost(prompt, max(sent - self.known, 0), cached)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a miner asks, to which account, and for how many chunks it gives credit."""
+
+    payee: bytes
+    prices: UnitPrices
+    credit: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """As a miner's status tells it."""
+        return {
+            "payee": ss58.encode(self.payee),
+            "prices": self.prices.to_json(),
+            "chunk": CHUNK,
+            "credit": self.credit,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Offer:
+        """Read a stranger's; BadMessage says what is malformed."""
+        if not isinstance(value, dict) or value.get("chunk") != CHUNK:
+            raise BadMessage(f"pay must be an object for chunks of {CHUNK} tokens")
+        try:
+            payee = ss58.decode(fields.text(value, "payee", 64), prefix=None)
+        except InvalidAddress as e:
+            raise BadMessage(f"payee must be an address: {e}") from e
+        credit = fields.integer(value, "credit", 1, 1 << 20, None)
+        return cls(payee, UnitPrices.from_json(value.get("prices")), credit)
 
 
 @dataclass(frozen=True, slots=True)

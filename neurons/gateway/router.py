@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from ganglion.wire.call import Target
+from ganglion.wire.paid import Offer
 
 WINDOW = 64
 FIRST_BAN_SECONDS = 5.0
@@ -57,6 +58,7 @@ class Miner:
     context: int = 0
     incentive: int = 0
     price: float = 1.0
+    pay: Offer | None = None  # how it wants to be paid; None: not at all
     open: int = 0
     first_token: float = 0.05
     gap: float = 0.01
@@ -133,7 +135,7 @@ class Router:
             known = self.miners.get(fresh.target.hotkey)
             if known is None or known.target != fresh.target:
                 known = fresh
-            for name in ("uid", "model", "exact", "context", "incentive", "price"):
+            for name in ("uid", "model", "exact", "context", "incentive", "price", "pay"):
                 setattr(known, name, getattr(fresh, name))
             kept[fresh.target.hotkey] = known
         self.miners = kept

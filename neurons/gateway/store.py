@@ -137,6 +137,10 @@ class Store:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
 
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """One transaction for who keeps tables of its own here; IntegrityError goes through."""
+        return await self._run(work)
+
     # --- keys ---
 
     def add_key(

@@ -78,3 +78,36 @@ samples = Table(
     Column("judged", Boolean, nullable=False, default=False),
     Index("samples_judged", "judged"),
 )
+
+channels = Table(  # which channel pays a miner, found or opened once for all gateways
+    "channels",
+    metadata,
+    Column("genesis", LargeBinary(32), primary_key=True),
+    Column("miner", String(64), primary_key=True),
+    Column("channel", BigInteger),  # None: somebody is opening it
+    Column("busy", Float, nullable=False),  # since when somebody opens or changes it; 0: nobody
+)
+
+lanes = Table(  # what each lane has promised; a lane has one owner at a time
+    "lanes",
+    metadata,
+    Column("genesis", LargeBinary(32), primary_key=True),
+    Column("channel", BigInteger, primary_key=True, autoincrement=False),
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(32)),  # None: free
+    Column("beat", Float, nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("cumulative", BigInteger, nullable=False),
+    Column("answers", BigInteger, nullable=False),
+    Column("peaks", LargeBinary, nullable=False),  # of the tree of answers, 32 bytes each
+)
+
+paid_answers = Table(  # the leaves of that tree
+    "paid_answers",
+    metadata,
+    Column("genesis", LargeBinary(32), primary_key=True),
+    Column("channel", BigInteger, primary_key=True, autoincrement=False),
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("answer", LargeBinary, nullable=False),
+)

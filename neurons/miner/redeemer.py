@@ -15,11 +15,11 @@ from ganglion.errors import GanglionError, InvalidAddress
 from ganglion.keys import Keypair
 from ganglion.voucher_file import VoucherFile
 from ganglion.wire.lanes import ChannelFacts
-from ganglion.wire.paid import UnitPrices
+from ganglion.wire.paid import Offer, UnitPrices
 from ganglion.wire.vouchers import SignedVoucher
 from neurons import program
 from neurons.identity import Identity
-from neurons.miner.till import LAST_BLOCKS, Offer, Till
+from neurons.miner.till import LAST_BLOCKS, Till
 
 log = logging.getLogger("miner")
 

@@ -24,7 +24,7 @@ from ganglion.errors import GanglionError
 from ganglion.voucher_file import VoucherFile, VoucherFileProblem
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.lanes import BadVoucher, ChannelFacts, PayeeLedger
-from ganglion.wire.paid import CHUNK, PayTerms, UnitPrices, VoucherMessage
+from ganglion.wire.paid import CHUNK, Offer, PayTerms, VoucherMessage
 from ganglion.wire.text import error_event
 from ganglion.wire.vouchers import SignedVoucher
 from neurons.http import Refusal, Reply, Signed, json_response
@@ -42,24 +42,6 @@ ASK_AGAIN_SECONDS = 2.0
 MOST_ASKED = 1024
 
 Find = Callable[[int], Coroutine[Any, Any, ChannelFacts | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a miner asks, to which account, and for how many chunks it gives credit."""
-
-    payee: bytes
-    prices: UnitPrices
-    credit: int = 1
-
-    def to_json(self) -> dict[str, Any]:
-        """As the status tells it."""
-        return {
-            "payee": ss58.encode(self.payee),
-            "prices": self.prices.to_json(),
-            "chunk": CHUNK,
-            "credit": self.credit,
-        }
 
 
 @dataclass(slots=True, eq=False)

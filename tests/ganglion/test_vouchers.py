@@ -17,7 +17,7 @@ from ganglion.voucher_file import VoucherFile, VoucherFileProblem
 from ganglion.wire import vouchers
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.lanes import BadVoucher, ChannelFacts, PayeeLedger, PayerLane
-from ganglion.wire.paid import PaidAnswer, PayTerms, UnitPrices, VoucherMessage, output_hash
+from ganglion.wire.paid import Offer, PaidAnswer, PayTerms, UnitPrices, VoucherMessage, output_hash
 from ganglion.wire.receipt_tree import Frontier, path_of, root_of
 from ganglion.wire.text import Sampling, TextRequest
 from ganglion.wire.vouchers import VOUCHER, SignedVoucher, Voucher
@@ -74,7 +74,7 @@ def test_malformed_messages_and_terms_are_refused_in_words(value: object, raw: b
             VoucherMessage.from_bytes(
                 orjson.dumps(bad, option=orjson.OPT_NON_STR_KEYS) if _fits(bad) else b"{"
             )
-    for read in (PayTerms.from_json, UnitPrices.from_json):
+    for read in (PayTerms.from_json, UnitPrices.from_json, Offer.from_json):
         with pytest.raises(BadMessage):
             read(value)
 
@@ -91,6 +91,8 @@ def test_messages_and_terms_travel() -> None:
     message = VoucherMessage(signed().to_json(), ((b"i" * 16, 5),))
     assert VoucherMessage.from_bytes(orjson.dumps(message.to_json())) == message
     terms = PayTerms(3, 1, UnitPrices(2, 1, 4), known=1)
+    offer = Offer(b"p" * 32, UnitPrices.flat(7), 2)
+    assert Offer.from_json(offer.to_json()) == offer
     sampling = Sampling(b"\4" * 32)
     request = TextRequest(b"i" * 16, "m", sampling, 8, prompt="x", pay=terms)
     assert TextRequest.from_bytes(request.to_bytes()) == request

@@ -23,11 +23,11 @@ from ganglion.voucher_file import VoucherFile
 from ganglion.wire import vouchers
 from ganglion.wire.call import Caller, CallFailed
 from ganglion.wire.lanes import ChannelFacts, PayerLane
-from ganglion.wire.paid import VOUCHER_PATH, PayTerms, UnitPrices, VoucherMessage
+from ganglion.wire.paid import VOUCHER_PATH, Offer, PayTerms, UnitPrices, VoucherMessage
 from ganglion.wire.text import Reported, Sampling, TextAnswer, TextRequest
 from neurons.engine.load import Loaded
 from neurons.miner.redeemer import Redeemer
-from neurons.miner.till import LEFT_UNPAID, Bill, Offer, Till
+from neurons.miner.till import LEFT_UNPAID, Bill, Till
 
 ALICE, BOB, DAVE = dev_key("Alice"), dev_key("Bob"), dev_key("Dave")
 PRICES = UnitPrices.flat(1_000_000)  # a rao a token

@@ -1,0 +1,207 @@
+"""One lane that pays one miner: what answers owe, and the vouchers that say so.
+
+Payments of answers under way gather while a voucher is on its way, so that a busy lane sends one
+voucher for many. What a voucher promises is in the database before it is signed. Only what has
+arrived is ever paid, and a chunk's half is paid as soon as it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import islice
+
+import orjson
+
+from ganglion.errors import GanglionError
+from ganglion.keys import Keypair
+from ganglion.wire import vouchers
+from ganglion.wire.call import Caller, CallFailed, Target
+from ganglion.wire.fields import BadMessage
+from ganglion.wire.lanes import ChannelFacts, PayerLane
+from ganglion.wire.paid import (
+    CHUNK,
+    MOST_PAID,
+    VOUCHER_PATH,
+    Offer,
+    PaidAnswer,
+    PayTerms,
+    VoucherMessage,
+    output_hash,
+)
+from ganglion.wire.receipts import SignedReceipt
+from neurons.gateway.lane_store import LaneStore
+
+log = logging.getLogger("gateway")
+
+TRIES = 3
+AGAIN_SECONDS = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Tab:
+    """What one answer owes its miner. `most_prompt` and `most_tokens` bound what it may claim."""
+
+    purse: Purse
+    request: bytes
+    terms: PayTerms
+    most_prompt: int
+    most_tokens: int
+    prompt: int = 0
+    tokens: list[int] = field(default_factory=list)
+    signed: SignedReceipt | None = None
+    promised: int = 0
+    ended: bool = False
+
+    @property
+    def due(self) -> int:
+        """Rao for what has arrived."""
+        return self.terms.due(self.prompt, len(self.tokens))
+
+    def arrived(self, prompt: int, tokens: list[int]) -> None:
+        """So much of the answer is here. BadMessage if that is more than there can be."""
+        if prompt > self.most_prompt or len(tokens) > self.most_tokens:
+            raise BadMessage("it counts more tokens than the request can have")
+        self.prompt, self.tokens = prompt, tokens
+        if self.due - self.promised >= max(self.terms.prices.cost(0, CHUNK // 2), 1):
+            self.purse.want(self)
+
+    def close(self, signed: SignedReceipt | None) -> None:
+        """Nothing more will come; pay what is left."""
+        if not self.ended:
+            self.ended, self.signed = True, signed
+            if self.due:
+                self.purse.want(self)
+
+    def answer(self) -> PaidAnswer:
+        """What was paid for, as it enters the tree."""
+        terms, receipt = self.terms, None if self.signed is None else self.signed.receipt
+        return PaidAnswer(
+            self.request,
+            bytes(32) if receipt is None else receipt.weights,
+            self.prompt,
+            0,
+            max(len(self.tokens) - terms.known, 0),
+            terms.prices.prompt,
+            terms.prices.cached,
+            terms.prices.completion,
+            output_hash(self.tokens),
+            bytes(32) if receipt is None else receipt.signing_hash(),
+            self.due,
+        )
+
+
+class Purse:
+    """Pays one miner from one lane. `refill(total)` is asked before more is promised than the
+    deposit; `broken` says why the lane pays no more, if it does not, and `is_lost` that no other
+    purse should go on with it."""
+
+    def __init__(
+        self,
+        target: Target,
+        offer: Offer,
+        channel: ChannelFacts,
+        lane: PayerLane,
+        kept: LaneStore,
+        caller: Caller,
+        refill: Callable[[Purse, int], Awaitable[None]],
+    ) -> None:
+        self.target, self.offer, self.channel, self.lane = target, offer, channel, lane
+        self._kept, self._caller, self._refill = kept, caller, refill
+        self.total = lane.cumulative
+        self.broken, self.is_lost = "", False
+        self.vouchers = 0
+        self._wanting: dict[Tab, None] = {}
+        self._undelivered: dict[bytes, int] = {}
+        self._is_behind = False
+        self._pumping: asyncio.Task[None] | None = None
+
+    def tab(self, request: bytes, known: int, most_prompt: int, most_tokens: int) -> Tab:
+        """The account of a new answer at the miner's present prices."""
+        terms = PayTerms(self.channel.number, self.lane.lane, self.offer.prices, known)
+        return Tab(self, request, terms, most_prompt, most_tokens)
+
+    def want(self, tab: Tab) -> None:
+        """Pay what a tab owes, soon."""
+        self._wanting[tab] = None
+        self._start()
+
+    def deliver(self) -> None:
+        """Try again to deliver what the miner has not got."""
+        if self._is_behind:
+            self._start()
+
+    def _start(self) -> None:
+        if self._pumping is None or self._pumping.done():
+            self._pumping = asyncio.create_task(self._pump())
+
+    async def drained(self) -> None:
+        """Wait until nothing is on its way."""
+        if self._pumping is not None:
+            await asyncio.wait([self._pumping])
+
+    async def _pump(self) -> None:
+        is_first = True
+        while not self.broken and (self._wanting or (is_first and self._is_behind)):
+            is_first = False
+            batch, self._wanting = list(self._wanting), {}
+            try:
+                if await self._promise(batch):
+                    await self._deliver()
+            except GanglionError as e:  # the database or the chain, when more is deposited
+                self._break(str(e))
+
+    async def _promise(self, batch: list[Tab]) -> bool:
+        """Raise the lane by what these tabs owe and keep that; False if nothing is to be sent."""
+        dues = [(tab, tab.due) for tab in batch]
+        amount = sum(due - tab.promised for tab, due in dues)
+        answers = [tab.answer() for tab in batch if tab.ended and tab.due]
+        if not amount and not answers:
+            return self._is_behind
+        if self.total + amount > self.channel.deposit:
+            await self._refill(self, self.total + amount)
+        if self.total + amount > self.channel.deposit:
+            self._break("its deposit is used up")
+            return False
+        raised = self.lane.raised(amount, [answer.leaf() for answer in answers])
+        total = await self._kept.promise(raised, answers)
+        if total is None:
+            self.is_lost = True
+            self._break("another gateway has taken its lane over")
+            return False
+        self.lane, self.total, self._is_behind = raised, total, True
+        for tab, due in dues:
+            tab.promised = due
+            self._undelivered[tab.request] = due
+        return True
+
+    async def _deliver(self) -> None:
+        """Send the lane's voucher; what cannot be delivered now goes with the next one."""
+        key: Keypair = self._caller.hotkey
+        signed = vouchers.sign(self.lane.voucher(self._kept.genesis), key)
+        paid = tuple(islice(self._undelivered.items(), MOST_PAID))
+        body = orjson.dumps(VoucherMessage(signed.to_json(), paid).to_json())
+        for attempt in range(TRIES):
+            try:
+                await self._caller.fetch(self.target, "POST", VOUCHER_PATH, body)
+            except CallFailed as e:
+                if e.status in (400, 402, 404, 409):
+                    self.is_lost = True
+                    self._break(f"the miner does not take its vouchers: {e}")
+                    return
+                if attempt + 1 < TRIES:
+                    await asyncio.sleep(AGAIN_SECONDS * attempt)
+                continue
+            self.vouchers += 1
+            self._is_behind = len(paid) < len(self._undelivered)
+            for request, amount in paid:
+                if self._undelivered.get(request) == amount:
+                    del self._undelivered[request]
+            return
+        log.info("uid at %s has not got its voucher: it is sent again later", self.target.url)
+
+    def _break(self, why: str) -> None:
+        self.broken = why
+        log.warning("channel %d pays no more for now: %s", self.channel.number, why)
