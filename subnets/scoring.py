@@ -86,6 +86,7 @@ def apply(record: Record, verdict: Verdict, reward: int, policy: Policy, block: 
             "detail": verdict.detail,
             "tokens": verdict.tokens,
             "ms": verdict.total_ms,
+            "first_token_ms": verdict.first_token_ms,
             "reward": reward,
         }
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganglion.errors import GanglionError
+from subnets.hardware.judge import Capability
 from subnets.scoring import Record
 
 log = logging.getLogger(__name__)
@@ -20,11 +21,13 @@ class BookProblem(GanglionError):
 
 
 class Book:
-    """Records by hotkey, and commitments of weights that are still to be revealed."""
+    """Records by hotkey, what is known of hardware beside them, and commitments of weights that
+    are still to be revealed."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.records: dict[str, Record] = {}
+        self.hardware: dict[str, Capability] = {}
         self.commits: list[dict[str, Any]] = []
         if path is not None and path.exists():
             try:
@@ -43,6 +46,8 @@ class Book:
             stored = json.loads(path.read_text("utf-8"))
             self.records = {k: Record.from_json(v) for k, v in stored["records"].items()}
             self.commits = list(stored["commits"])
+            seen = stored.get("hardware", {})  # books of before know nothing of it
+            self.hardware.update({k: Capability.from_json(v) for k, v in seen.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as e:
             aside = path.with_suffix(".broken")
             path.replace(aside)
@@ -50,10 +55,16 @@ class Book:
                 "%s cannot be read (%s); it is now %s and scores start anew", path, e, aside
             )
 
+    def hardware_of(self, hotkey: str) -> Capability:
+        """What is known of a miner's hardware, nothing if it was never asked."""
+        return self.hardware.get(hotkey) or Capability()
+
     def keep_only(self, hotkeys: Collection[str]) -> None:
         """Forget hotkeys that left the subnet."""
         for gone in [h for h in self.records if h not in hotkeys]:
             del self.records[gone]
+        for gone in [h for h in self.hardware if h not in hotkeys]:
+            del self.hardware[gone]
 
     def save(self) -> None:
         """Write the file in one step, so that a crash leaves the old or the new one.
@@ -63,10 +74,12 @@ class Book:
         if self.path is None:
             return
         records = {hotkey: record.to_json() for hotkey, record in self.records.items()}
+        hardware = {hotkey: known.to_json() for hotkey, known in self.hardware.items()}
+        whole = {"records": records, "hardware": hardware, "commits": self.commits}
         fresh = self.path.with_suffix(".new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps({"records": records, "commits": self.commits}), "utf-8")
+            fresh.write_text(json.dumps(whole), "utf-8")
             os.replace(fresh, self.path)
         except OSError as e:
             raise self._problem(e) from e

@@ -25,6 +25,7 @@ from neurons.http import Gate, Server
 from neurons.identity import Identity
 from neurons.validator.book import Book
 from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
+from neurons.validator.hardware import HardwareChecks
 from neurons.validator.rounds import Miner, run_round
 from neurons.validator.server import StatusApp
 from neurons.validator.thresholds import AgreedThresholds
@@ -67,7 +68,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
     made.add_argument("--status-host", default="0.0.0.0")
     made.add_argument(
-        "--status-port", type=program.port_number, help="where miners read their scores"
+        "--status-port",
+        type=program.port_number,
+        help="where miners read their scores, and anybody what was measured of all",
+    )
+    made.add_argument(
+        "--hardware-interval",
+        type=program.seconds,
+        default=3600.0,
+        help="seconds between two challenges of one miner's hardware",
+    )
+    made.add_argument(
+        "--no-hardware", action="store_true", help="challenge no miner to prove its hardware"
     )
     return made
 
@@ -82,6 +94,8 @@ class Validator:
         self.writer = WeightWriter(chain, book)
         self.organic: OrganicChecks | None = None
         self.thresholds: AgreedThresholds | None = None
+        self.hardware: HardwareChecks | None = None
+        self.status: StatusApp | None = None
         self._sample = sample
         self._random = random.Random(secrets.randbits(256))
 
@@ -103,6 +117,10 @@ class Validator:
         self.book.keep_only({n.hotkey for n in view.graph.neurons})
         if not miners:
             log.info("block %d: nobody serves on subnet %d yet", view.block, self.chain.netuid)
+        if self.status is not None:
+            self.status.block = view.block
+        if self.hardware is not None:  # alone, because its answers are timed
+            await self.hardware.round(view)
         verdicts = await run_round(miners, self.examiner, self._random)
         apply_round(self.book.records, verdicts, self.policy, view.block)
         for miner in miners:
@@ -196,8 +214,13 @@ async def validate(options: argparse.Namespace) -> None:
             validator.thresholds = AgreedThresholds(chain, examiner)
         if options.organic is not None and isinstance(examiner, TextExaminer):
             validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
+        if not options.no_hardware:
+            validator.hardware = HardwareChecks(
+                caller, identity, book.hardware, options.hardware_interval
+            )
         if options.status_port is not None:
-            status = StatusApp(Gate(hotkey.address), book, validator.writer)
+            status = StatusApp(Gate(hotkey.address), book, validator.writer, identity)
+            validator.status = status
             server = Server(status.app, options.status_host, options.status_port)
             await server.start()
             stack.push_async_callback(server.stop)

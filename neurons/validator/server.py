@@ -1,35 +1,66 @@
 """A validator's status page: a miner reads its own scores and the reason of every failure.
 
-Signed like everything: callers see their own record; the totals are for everyone.
+Signed like everything: callers see their own record; the totals are for everyone, and so is what
+was measured of every miner, under the validator's signature.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from aiohttp import web
 
 from ganglion import ss58
-from neurons.http import Answer, Gate, Handler, Signed, application, json_response
+from ganglion.wire import performance
+from neurons.http import Answer, Gate, Handler, Reply, Signed, application, json_response
+from neurons.identity import Identity
 from neurons.validator.book import Book
 from neurons.validator.weights import WeightWriter
+from subnets.performance import summarise
+from subnets.scoring import Record
 
 
 class StatusApp:
-    """GET /status for whoever signs."""
+    """GET /status and /performance for whoever signs. `block` is of the latest round."""
 
-    def __init__(self, gate: Gate, book: Book, writer: WeightWriter) -> None:
-        self._book, self._writer = book, writer
-        routes: dict[tuple[str, str], Handler] = {("GET", "/status"): self.status}
+    def __init__(self, gate: Gate, book: Book, writer: WeightWriter, identity: Identity) -> None:
+        self._book, self._writer, self._identity = book, writer, identity
+        self._made: tuple[int, bytes] = (0, b"")
+        self.block = 0
+        routes: dict[tuple[str, str], Handler] = {
+            ("GET", "/status"): self.status,
+            ("GET", performance.PATH): self.performance,
+        }
         self.app = application(gate, routes)
 
     async def status(self, request: web.BaseRequest, signed: Signed) -> Answer:
         """The caller's own record, and how the validator itself is doing."""
-        record = self._book.records.get(ss58.encode(signed.caller))
+        you = ss58.encode(signed.caller)
+        record, hardware = self._book.records.get(you), self._book.hardware.get(you)
         report: dict[str, Any] = {
             "you": record.to_json() if record else None,
+            "your_hardware": hardware.to_json() if hardware else None,
             "miners": len(self._book.records),
             "weights_set": self._writer.written,
             "last_problem": self._writer.last_problem,
         }
         return json_response(report)
+
+    async def performance(self, request: web.BaseRequest, signed: Signed) -> Answer:
+        """GET /performance: what was measured of every miner, made once a second at most."""
+        now = int(time.time())
+        if self._made[0] != now:
+            self._made = (now, self._report(now))
+        return Reply(self._made[1])
+
+    def _report(self, now: int) -> bytes:
+        book, who = self._book, self._identity
+        miners = tuple(
+            summarise(hotkey, book.records.get(hotkey, Record()), book.hardware_of(hotkey))
+            for hotkey in sorted(book.records.keys() | book.hardware.keys())
+        )
+        report = performance.Report(
+            who.genesis, who.netuid, who.hotkey.address, self.block, now, miners
+        )
+        return report.signed(who.hotkey)
