@@ -12,6 +12,7 @@ from chain.pallets import (
     alpha_assets,
     aura,
     balances,
+    bonds,
     channels,
     commitments,
     crowdloan,
@@ -46,7 +47,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 463
+SPEC_VERSION = 464
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -84,6 +85,7 @@ def make_runtime() -> Runtime:
             101: channels.pallet,
             102: market.pallet,
             103: leases.pallet,
+            104: bonds.pallet,
         },
         (
             ext.CheckNonZeroSender(),

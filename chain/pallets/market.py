@@ -120,7 +120,7 @@ Expiring: Map[Twox[BlockNumber], Annotated[tuple[Expiry, ...], AtMost(due.MOST)]
 """What ends in a block."""
 
 TotalBurned: Value[Rao] = storage(default=0)
-"""All that this pallet has burned of payments."""
+"""All that has been burned of payments for leases, and of slashed bonds."""
 
 
 @event(0)
@@ -155,7 +155,7 @@ class AskExpired:
 
 @event(3)
 class FeeBurned:
-    """Part of a payment left the issuance."""
+    """Part of a payment, or of a bond, left the issuance."""
 
     who: AccountId
     amount: Rao
@@ -274,12 +274,17 @@ def do_commit(
 
 def do_burn_share(s: State, payer: AccountId, amount: int) -> Rao:
     """Burn the share of a payment that is reserved on the payer's account; what was burned."""
-    burned = slash_reserved(s, payer, amount * BurnShare.value // MILLION)
+    return do_burn(s, payer, amount * BurnShare.value // MILLION)
+
+
+def do_burn(s: State, who: AccountId, amount: int) -> Rao:
+    """Take what is reserved on an account out of the issuance; what was burned."""
+    burned = slash_reserved(s, who, amount)
     if burned:
         rescind(s, burned)
         s[TotalIssuance] = Rao(sat_sub(s[TotalIssuance], burned))
         s[TotalBurned] = Rao(s[TotalBurned] + burned)
-        s.emit(FeeBurned(payer, burned))
+        s.emit(FeeBurned(who, burned))
     return burned
 
 
