@@ -28,6 +28,8 @@ from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
 from ganglion.wire.sealed import padded
 from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
+from neurons.gateway.payer import CannotPay, Payer
+from neurons.gateway.purse import Tab
 from neurons.gateway.router import Miner, Router
 from neurons.identity import Identity
 
@@ -66,6 +68,7 @@ class Attempt:
     before: str
     began: float
     answer: TextAnswer = field(default_factory=TextAnswer)
+    tab: Tab | None = None
     task: asyncio.Task[None] | None = None
     delivered: int = 0
 
@@ -146,9 +149,10 @@ class Relay:
         ranked: Sequence[Miner],
         request: TextRequest,
         seal: AttestedCaller | None = None,
+        payer: Payer | None = None,
     ) -> None:
         self._caller, self._identity, self._router = caller, identity, router
-        self._seal = seal
+        self._seal, self._payer = seal, payer
         self._waiting, self._request = list(ranked), request
         self._inbox = _Inbox()
         self._active: list[Attempt] = []
@@ -165,6 +169,15 @@ class Relay:
     def text(self) -> str:
         """All text delivered."""
         return self._texts[-1]
+
+    def text_at(self, count: int) -> str:
+        """The text of the first so many tokens."""
+        return self._texts[count]
+
+    @property
+    def at_work(self) -> list[Miner]:
+        """Who is answering now, or gave the end of the answer."""
+        return [attempt.miner for attempt in self._active]
 
     @property
     def prompt_tokens(self) -> int:
@@ -229,13 +242,25 @@ class Relay:
                 request, id=secrets.token_bytes(ID_SIZE), resume=tuple(self.tokens[:start])
             )
         self.attempts += 1
+        try:
+            request, tab = self._on_credit(miner, request)
+        except CannotPay as e:
+            self.failures.append(str(e))
+            return self._launch()
         now = time.monotonic()
         body = request.to_bytes() if self._seal is None else padded(request.to_bytes())
-        attempt = Attempt(miner, request, body, start, self._texts[start], now)
+        attempt = Attempt(miner, request, body, start, self._texts[start], now, tab=tab)
         miner.open += 1
         attempt.task = asyncio.create_task(self._follow(attempt))
         self._active.append(attempt)
         self._launched = now
+
+    def _on_credit(self, miner: Miner, request: TextRequest) -> tuple[TextRequest, Tab | None]:
+        """The request with the terms on which a paid miner answers it, and its account."""
+        if self._payer is None:
+            return request, None
+        tab = self._payer.tab(miner, request, known=1 if self.tokens else 0)
+        return request if tab is None else replace(request, pay=tab.terms), tab
 
     async def _follow(self, attempt: Attempt) -> None:
         """Pass an attempt's events on to the inbox."""
@@ -264,6 +289,8 @@ class Relay:
                 raise said.failure or CallFailed("unreachable", "the stream ended early")
             complete = attempt.answer.take(*said.event)
             delta = self._advance(attempt)
+            if attempt.tab is not None:
+                attempt.tab.arrived(attempt.answer.prompt_tokens, attempt.answer.tokens)
             if complete:
                 self._finish(attempt)
         except (CallFailed, BadMessage, BadReceipt) as e:
@@ -331,6 +358,8 @@ class Relay:
     def _give_up(self, attempt: Attempt, error: Exception) -> None:
         self.failures.append(f"uid {attempt.miner.uid}: {error}")
         busy = isinstance(error, CallFailed) and error.reason == "busy"
+        if self._payer is not None and isinstance(error, CallFailed) and error.status == 402:
+            self._payer.refused(attempt.miner)
         if not busy:
             wrong = isinstance(error, BadMessage | BadReceipt) and not isinstance(error, Reported)
             self._router.on_failure(attempt.miner, time.monotonic(), hard=wrong)
@@ -342,6 +371,8 @@ class Relay:
             self._launch()
 
     def _part(self, attempt: Attempt, signed: SignedReceipt | None) -> None:
+        if attempt.tab is not None:
+            attempt.tab.close(signed)
         if attempt.delivered or signed is not None:
             self.parts.append(
                 Part(attempt.miner, attempt.delivered, signed, attempt.body, attempt.answer)
@@ -349,6 +380,8 @@ class Relay:
 
     async def _cancel(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
+            if attempt.tab is not None:
+                attempt.tab.close(None)
             if attempt.task is not None:
                 attempt.task.cancel()
                 with suppress(asyncio.CancelledError):

@@ -1,0 +1,222 @@
+"""An answer that several miners must give alike, token by token, before the caller sees it.
+
+In the exact class honest miners give the same bits, so agreement needs no engine here: `copies`
+miners work on the same seeded request at once, and a token is delivered when all of them have
+said it. Where they differ, one more is asked from there on; who is left alone with a token is
+turned away as a miner that answered wrongly. The price is that of the copies; nothing is waited
+for but the slowest of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ganglion.wire.text import ID_SIZE, TextAnswer, TextRequest
+from neurons.gateway.relay import Delta, NoMiner, Part, Relay
+from neurons.gateway.router import Miner, Router
+
+MOST_COPIES = 4
+Make = Callable[[Sequence[Miner], TextRequest], Relay]
+Said = tuple[int, str]
+
+
+class Answering(Protocol):
+    """What a request on its way looks like to who delivers and bills it."""
+
+    tokens: list[int]
+    final: TextAnswer | None
+
+    @property
+    def parts(self) -> Sequence[Part]: ...
+
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    def stream(self) -> AsyncGenerator[Delta, None]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Voice:
+    """One relay of the answer from output token `start` on."""
+
+    relay: Relay
+    start: int
+    task: asyncio.Task[None] | None = None
+    failure: NoMiner | None = None
+
+    def at(self, position: int) -> int | None:
+        """Its token at a position of the answer; below 0 if it ends there (-1 less the finish),
+        None if it has not come so far."""
+        index = position - self.start
+        if index < len(self.relay.tokens):
+            return self.relay.tokens[index]
+        final = self.relay.final
+        return None if final is None or final.finish is None else -1 - final.finish
+
+    def contradicts(self, tokens: Sequence[int]) -> bool:
+        """Whether it says other than what was delivered."""
+        mine = self.relay.tokens[: len(tokens) - self.start]
+        return mine != tokens[self.start : self.start + len(mine)]
+
+
+class Confirmed:
+    """One request that `copies` miners must answer alike. Iterate `stream`, then read the rest."""
+
+    def __init__(
+        self, make: Make, router: Router, ranked: Sequence[Miner], request: TextRequest, copies: int
+    ) -> None:
+        self._make, self._router = make, router
+        self._request, self._copies = request, copies
+        # each copy has stand-ins of its own; the last group is asked where the others differ
+        groups = [list(ranked[i :: copies + 1]) for i in range(copies + 1)]
+        self._groups, self._spare = groups[:copies], groups[copies]
+        self._voices: list[Voice] = []
+        self._gone: list[Voice] = []
+        self._news = asyncio.Event()
+        self._texts = [""]  # the text delivered up to each token count
+        self.tokens: list[int] = []
+        self.final: TextAnswer | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        """What every miner contributed, those that were turned away included."""
+        return [part for voice in (*self._gone, *self._voices) for part in voice.relay.parts]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt, as most of the miners at work count them."""
+        counts = Counter(v.relay.prompt_tokens for v in self._voices if v.relay.prompt_tokens)
+        return counts.most_common(1)[0][0] if counts else 0
+
+    async def stream(self) -> AsyncGenerator[Delta, None]:
+        """The answer as it is confirmed. NoMiner if it cannot be; always close the iterator."""
+        try:
+            for group in self._groups:
+                if not group:
+                    raise NoMiner(f"{self._copies} miners must agree, and there are not so many")
+                self._raise(group, self._request, 0)
+            while self.final is None:
+                self._news.clear()
+                self._replace_failed()
+                delta = self._agree()
+                if delta is not None:
+                    yield delta
+                elif self.final is None and not self._settle():
+                    await self._news.wait()
+        finally:
+            for voice in (*self._gone, *self._voices):
+                await self._hush(voice)
+
+    def _raise(self, miners: Sequence[Miner], request: TextRequest, start: int) -> None:
+        """One more voice."""
+        if self._voices or self._gone:
+            request = replace(request, id=secrets.token_bytes(ID_SIZE))
+        voice = Voice(self._make(miners, request), start)
+        voice.task = asyncio.create_task(self._follow(voice))
+        self._voices.append(voice)
+
+    async def _follow(self, voice: Voice) -> None:
+        try:
+            async with aclosing(voice.relay.stream()) as stream:
+                async for _ in stream:
+                    self._news.set()
+        except NoMiner as e:
+            voice.failure = e
+        self._news.set()
+
+    def _call_spare(self, why: str) -> None:
+        """Ask one more miner from here on; NoMiner when there is none."""
+        if not self._spare:
+            raise NoMiner(why)
+        # the last token may have been the end, so it is made once more
+        start = max(len(self.tokens) - 1, 0)
+        request = replace(self._request, resume=tuple(self.tokens[:start]))
+        self._raise([self._spare.pop(0)], request, start)
+
+    def _replace_failed(self) -> None:
+        for voice in [v for v in self._voices if v.failure is not None]:
+            self._voices.remove(voice)
+            self._gone.append(voice)
+            self._call_spare(str(voice.failure))
+
+    def _said(self) -> list[tuple[Voice, Said | None]]:
+        """What every voice gives next: a token and all text so far, or its end; None for not yet.
+
+        A miner may send several tokens with their text at once, so of texts under way only what
+        all have is compared.
+        """
+        position = len(self.tokens)
+        tokens = [(voice, voice.at(position)) for voice in self._voices]
+        texts = [
+            self._texts[v.start] + v.relay.text_at(min(position + 1 - v.start, len(v.relay.tokens)))
+            for v, token in tokens
+            if token is not None
+        ]
+        ended = any(token is not None and token < 0 for _, token in tokens)
+        common = None if ended or not texts else min(map(len, texts))
+        known = iter(texts)
+        return [
+            (v, None if token is None else (token, next(known)[:common])) for v, token in tokens
+        ]
+
+    def _agree(self) -> Delta | None:
+        """What all voices have said by now and was not delivered yet; sets `final` at the end."""
+        have = len(self.tokens)
+        while len(said := {one for _, one in self._said()}) == 1:
+            one = said.pop()
+            if one is None:
+                break
+            if one[0] < 0:
+                if len(self.tokens) == have:
+                    self.final = self._voices[0].relay.final
+                break
+            self.tokens.append(one[0])
+            self._texts.append(one[1])
+        if len(self.tokens) == have:
+            return None
+        return Delta(tuple(self.tokens[have:]), self._texts[-1][len(self._texts[have]) :])
+
+    def _settle(self) -> bool:
+        """Deal with voices that differ; whether anything was done."""
+        for voice in [v for v in self._voices if v.contradicts(self.tokens)]:
+            self._turn_away(voice)
+        self._fill()
+        said = self._said()
+        votes = Counter(one for _, one in said)
+        if len(votes) < 2 or votes[None]:
+            return False  # they agree, or the vote that decides may be on its way
+        (first, most), (_, next_most) = votes.most_common(2)
+        if most == next_most:
+            self._call_spare("the miners' answers differ, and nobody is left to ask")
+            return True
+        for voice, one in said:
+            if one != first:
+                self._turn_away(voice)
+        self._fill()
+        return True
+
+    def _fill(self) -> None:
+        while len(self._voices) < self._copies:
+            self._call_spare("too few of the miners' answers agree")
+
+    def _turn_away(self, voice: Voice) -> None:
+        """It is alone with its token: in the exact class it is wrong."""
+        for miner in voice.relay.at_work:
+            self._router.on_failure(miner, time.monotonic(), hard=True)
+        self._voices.remove(voice)
+        self._gone.append(voice)
+        if voice.task is not None:
+            voice.task.cancel()
+
+    async def _hush(self, voice: Voice) -> None:
+        if voice.task is not None:
+            voice.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await voice.task
