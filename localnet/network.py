@@ -21,6 +21,8 @@ NODE_SECONDS = 30.0
 READY_SECONDS = 90.0
 CHECK_SECONDS = 0.5
 READY_MARK = "is ready"
+HARDWARE_RATE = 1_000_000_000
+HARDWARE_SECONDS = 30
 
 
 class Network:
@@ -89,6 +91,8 @@ class Network:
             common += ["--host", "127.0.0.1", "--port", str(neuron.port)]
             # The chain refuses 127.0.0.1 as upstream does; 0.0.0.0 stands for "this machine".
             common += ["--external-host", "0.0.0.0"]
+            # Many share this machine: a class that they meet at the same time, too.
+            common += ["--hardware-rate", str(HARDWARE_RATE)]
             if neuron.kind == HONEST:
                 return [sys.executable, "-m", "neurons.miner", *common]
             return [sys.executable, "-m", "localnet.faulty_miner", "--kind", neuron.kind, *common]
@@ -96,6 +100,7 @@ class Network:
         return [
             *(sys.executable, "-m", "neurons.validator", *common),
             *("--interval", "2", "--state", str(book)),
+            *("--hardware-interval", str(HARDWARE_SECONDS)),
         ]
 
     async def watch(self, changed: Changed) -> Observer:

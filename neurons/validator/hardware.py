@@ -104,10 +104,11 @@ class HardwareChecks:
         machine: Machine | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        meter: Callable[[], StallMeter] = StallMeter,
     ) -> None:
         self._caller, self._identity, self.records = caller, identity, records
         self._interval, self._clock, self._now = interval, clock, now
-        self._machine = machine or verifying_machine()
+        self._machine, self._meter = machine or verifying_machine(), meter
         self._settling: asyncio.Task[None] | None = None
 
     def due(self, targets: Sequence[Target]) -> list[Target]:
@@ -144,7 +145,7 @@ class HardwareChecks:
         found: dict[str, Committed | Result] = {}
         found |= {t.hotkey: c for t, c in zip(targets, claims) if isinstance(c, Result)}
         asked = [claim for claim in claims if isinstance(claim, Claimed)]
-        async with StallMeter() as stalls:
+        async with self._meter() as stalls:
             answers = [self._commit(claim, block_hash, stalls) for claim in asked]
             found |= zip((c.target.hotkey for c in asked), await asyncio.gather(*answers))
         return found
