@@ -14,7 +14,9 @@ from typing import Any
 
 from ganglion.attest.call import AttestedCaller, Trust
 from ganglion.balance import Balance
+from ganglion.channels import PALLET
 from ganglion.client import Client
+from ganglion.errors import GanglionError
 from ganglion.wire.call import Caller, Patience
 from neurons import program
 from neurons.chainlink import ChainLink
@@ -24,6 +26,7 @@ from neurons.gateway.app import GatewayApp
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
 from neurons.gateway.embeddings import EmbedGateway
+from neurons.gateway.payer import CannotPay, Payer, Terms
 from neurons.gateway.router import Policy, Router
 from neurons.gateway.service import Prices, TextGateway
 from neurons.gateway.store import Store
@@ -84,6 +87,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="AMD's and NVIDIA's keys: amd-*.pem, nvidia-jwks.json",
     )
+    made.add_argument(
+        "--pay",
+        action="store_true",
+        help="pay miners that ask for it, through payment channels; see docs/payments.md",
+    )
+    made.add_argument(
+        "--deposit",
+        type=tao,
+        default=Balance.tao("1"),
+        metavar="TAO",
+        help="what a channel to a miner is opened and topped up with, from the hotkey's balance; "
+        "0: use only channels that name this hotkey as their voucher key (default: 1)",
+    )
     made.add_argument("--no-keys", action="store_true", help="serve anybody, without API keys")
     for name, what in ROUTES.items():
         default = getattr(Policy(), name)
@@ -95,6 +111,14 @@ def parser() -> argparse.ArgumentParser:
             help=f"{what} (default: %(default)s)",
         )
     return made
+
+
+def tao(text: str) -> Balance:
+    """A --deposit."""
+    try:
+        return Balance.tao(text)
+    except GanglionError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def policy_of(options: argparse.Namespace) -> Policy:
@@ -135,6 +159,26 @@ def _confidential(
     return made
 
 
+async def _payer(
+    options: argparse.Namespace,
+    client: Client,
+    identity: Identity,
+    caller: Caller,
+    store: Store,
+    stack: AsyncExitStack,
+) -> Payer | None:
+    if not options.pay:
+        return None
+    deposit = options.deposit.as_rao()
+    if deposit:
+        least = Balance(await client.constant(PALLET, "MinimumDeposit"))
+        if deposit < least.as_rao():
+            raise CannotPay(f"a channel takes a deposit of {least} at the least: raise --deposit")
+        if (await client.balance(identity.hotkey.address)).as_rao() <= deposit:
+            log.warning("%s cannot pay for a channel: send it TAO", identity.hotkey.address)
+    return await stack.enter_async_context(Payer(client, identity, caller, store, Terms(deposit)))
+
+
 async def serve(options: argparse.Namespace) -> None:
     """Serve until cancelled."""
     hotkey = program.hotkey_of(options)
@@ -157,7 +201,10 @@ async def serve(options: argparse.Namespace) -> None:
         identity, found = await directory(options.netuid, "text")
         examiner = await _verifier(options, caller, identity, stack)
         secret = _confidential(options, caller, identity, found, stack)
-        text = TextGateway(caller, identity, found, store, prices, options.sample, examiner, secret)
+        payer = await _payer(options, client, identity, caller, store, stack)
+        text = TextGateway(
+            caller, identity, found, store, prices, options.sample, examiner, secret, payer
+        )
         embed = None
         if options.embedding_netuid is not None:
             identity, found = await directory(options.embedding_netuid, "embedding")

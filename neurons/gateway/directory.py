@@ -13,6 +13,7 @@ from ganglion.errors import GanglionError
 from ganglion.subnet_views import Neuron
 from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
+from ganglion.wire.paid import Offer
 from neurons.chainlink import ChainLink, View
 from neurons.gateway.router import Miner, Router
 
@@ -96,6 +97,8 @@ def described(uid: int, target: Target, said: dict[str, object]) -> Miner:
         raise ValueError("its status is malformed: price and context are not numbers")
     if not isinstance(model, str):
         raise ValueError("its status is malformed: model is no name")
-    return Miner(
-        uid, target, model[:200], said.get("class") == "exact", context, price=float(price)
-    )
+    pay = Offer.from_json(said["pay"]) if "pay" in said else None
+    if pay is not None:  # what it is paid counts, not what it says beside that
+        price = max(price, pay.prices.highest)
+    is_exact = said.get("class") == "exact"
+    return Miner(uid, target, model[:200], is_exact, context, price=float(price), pay=pay)

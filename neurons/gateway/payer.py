@@ -19,6 +19,7 @@ from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.wire.call import Caller
 from ganglion.wire.lanes import ChannelFacts, PayerLane
+from ganglion.wire.text import TextRequest
 from neurons.gateway.lane_store import LaneStore
 from neurons.gateway.purse import Purse, Tab
 from neurons.gateway.router import Miner
@@ -102,9 +103,7 @@ class Payer:
             raise CannotPay("no miner can be paid: " + "; ".join(sorted(said)))
         return ready
 
-    def tab(
-        self, miner: Miner, request: bytes, known: int, most_prompt: int, most_tokens: int
-    ) -> Tab | None:
+    def tab(self, miner: Miner, request: TextRequest, known: int) -> Tab | None:
         """The account of a new answer; None if the miner is free. CannotPay without a purse."""
         if miner.pay is None:
             return None
@@ -112,7 +111,7 @@ class Payer:
         if purse is None or purse.broken:
             raise CannotPay(f"uid {miner.uid} cannot be paid now")
         purse.offer, purse.target = miner.pay, miner.target
-        return purse.tab(request, known, most_prompt, most_tokens)
+        return purse.tab(request, known)
 
     def refused(self, miner: Miner) -> None:
         """A miner says that this channel does not pay it: look at the channel anew."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import orjson
@@ -32,12 +32,22 @@ from ganglion.wire.paid import (
     output_hash,
 )
 from ganglion.wire.receipts import SignedReceipt
+from ganglion.wire.text import TextRequest
 from neurons.gateway.lane_store import LaneStore
 
 log = logging.getLogger("gateway")
 
 TRIES = 3
 AGAIN_SECONDS = 0.5
+
+
+def most_prompt(request: TextRequest) -> int:
+    """Tokens that a prompt has at most: a token is a byte at least, and a turn adds a few."""
+    if request.tokens:
+        return len(request.tokens)
+    size = len((request.prompt or "").encode())
+    size += sum(len(role) + len(content.encode()) for role, content in request.messages)
+    return size + 8 * (len(request.messages) + 2)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +60,8 @@ class Tab:
     most_prompt: int
     most_tokens: int
     prompt: int = 0
-    tokens: list[int] = field(default_factory=list)
+    count: int = 0
+    tokens: Sequence[int] = ()
     signed: SignedReceipt | None = None
     promised: int = 0
     ended: bool = False
@@ -58,13 +69,13 @@ class Tab:
     @property
     def due(self) -> int:
         """Rao for what has arrived."""
-        return self.terms.due(self.prompt, len(self.tokens))
+        return self.terms.due(self.prompt, self.count)
 
-    def arrived(self, prompt: int, tokens: list[int]) -> None:
+    def arrived(self, prompt: int, tokens: Sequence[int]) -> None:
         """So much of the answer is here. BadMessage if that is more than there can be."""
         if prompt > self.most_prompt or len(tokens) > self.most_tokens:
             raise BadMessage("it counts more tokens than the request can have")
-        self.prompt, self.tokens = prompt, tokens
+        self.prompt, self.tokens, self.count = prompt, tokens, len(tokens)
         if self.due - self.promised >= max(self.terms.prices.cost(0, CHUNK // 2), 1):
             self.purse.want(self)
 
@@ -83,11 +94,11 @@ class Tab:
             bytes(32) if receipt is None else receipt.weights,
             self.prompt,
             0,
-            max(len(self.tokens) - terms.known, 0),
+            max(self.count - terms.known, 0),
             terms.prices.prompt,
             terms.prices.cached,
             terms.prices.completion,
-            output_hash(self.tokens),
+            output_hash(self.tokens[: self.count]),
             bytes(32) if receipt is None else receipt.signing_hash(),
             self.due,
         )
@@ -118,10 +129,11 @@ class Purse:
         self._is_behind = False
         self._pumping: asyncio.Task[None] | None = None
 
-    def tab(self, request: bytes, known: int, most_prompt: int, most_tokens: int) -> Tab:
+    def tab(self, request: TextRequest, known: int) -> Tab:
         """The account of a new answer at the miner's present prices."""
         terms = PayTerms(self.channel.number, self.lane.lane, self.offer.prices, known)
-        return Tab(self, request, terms, most_prompt, most_tokens)
+        left = request.max_tokens - len(request.resume)
+        return Tab(self, request.id, terms, most_prompt(request), left)
 
     def want(self, tab: Tab) -> None:
         """Pay what a tab owes, soon."""

@@ -246,7 +246,8 @@ class Relay:
             request, tab = self._on_credit(miner, request)
         except CannotPay as e:
             self.failures.append(str(e))
-            return self._launch()
+            self._launch()
+            return
         now = time.monotonic()
         body = request.to_bytes() if self._seal is None else padded(request.to_bytes())
         attempt = Attempt(miner, request, body, start, self._texts[start], now, tab=tab)

@@ -26,6 +26,7 @@ from ganglion.wire.text import ID_SIZE, TextRequest
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError, TextCall
+from neurons.gateway.payer import CannotPay, Payer
 from neurons.gateway.relay import Delta, NoMiner, Part, Relay
 from neurons.gateway.router import Miner, Router, Wanted, prefix_names
 from neurons.gateway.store import (
@@ -147,10 +148,11 @@ class TextGateway:
         sample_share: float = 0.0,
         examiner: TextExaminer | None = None,
         confidential: Confidential | None = None,
+        payer: Payer | None = None,
     ) -> None:
         self.caller, self.identity, self.directory = caller, identity, directory
         self.store, self.prices, self.examiner = store, prices, examiner
-        self.confidential = confidential
+        self.confidential, self.payer = confidential, payer
         self._share = sample_share
         self._random = random.Random(secrets.randbits(64))
         self._trusted: OrderedDict[str, None] = OrderedDict()  # keys whose last request was fine
@@ -197,11 +199,27 @@ class TextGateway:
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise nobody_fits()
+        ranked = await self._payable(ranked)
         opening = asyncio.create_task(self._open(wish.key, order))
         running = Running(call, wish, order, opening, self._request(call, model, ranked[0]), ranked)
         if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:
             await running.admitted()
         return running
+
+    async def _payable(self, ranked: Sequence[Miner]) -> list[Miner]:
+        """Those that are free or can be paid; ApiError if there is none."""
+        if self.payer is None:
+            free = [miner for miner in ranked if miner.pay is None]
+            if not free:
+                problem = (
+                    "every miner of this model wants to be paid, and this gateway does not pay"
+                )
+                raise ApiError(503, "server_error", problem, "no_miner")
+            return free
+        try:
+            return await self.payer.prepared(ranked)
+        except CannotPay as e:
+            raise ApiError(503, "server_error", str(e), "no_miner") from e
 
     def _trusted_miners(self) -> frozenset[str]:
         """Who may have a confidential request; ApiError if nobody may."""
@@ -255,7 +273,9 @@ class TextGateway:
     ) -> AsyncGenerator[Delta, None]:
         secret = self.confidential if running.wish.confidential else None
         seal = None if secret is None else secret.caller
-        relay = Relay(self.caller, self.identity, self.router, ranked, running.request, seal)
+        relay = Relay(
+            self.caller, self.identity, self.router, ranked, running.request, seal, self.payer
+        )
         running.relay = relay
         try:
             async with aclosing(relay.stream()) as stream:

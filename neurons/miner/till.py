@@ -3,7 +3,7 @@
 A token is sent only while what is unpaid of its answer stays within the credit, one chunk of 32
 tokens by default; the prompt is read on credit as well, until the first voucher. A voucher is on
 the disk before it counts. What a caller leaves unpaid when it goes is forgiven to a degree: answers
-break off without anybody's fault, but not every twentieth one.
+break off without anybody's fault, and what was sent then need not have arrived.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -36,8 +36,9 @@ PATIENCE_SECONDS = 10.0
 """How long a stream waits for a voucher, and an answer that has ended for its last one."""
 LAST_BLOCKS = 10
 """A channel that ends so soon buys nothing more: its vouchers must reach the chain."""
-LEFT_UNPAID = 4
-LEFT_SHARE = 20
+LEFT_UNPAID = 4.0
+LEFT_SHARE = 8
+"""Credits that a channel may leave unpaid: so many, and one more for every so many answers."""
 ASK_AGAIN_SECONDS = 2.0
 MOST_ASKED = 1024
 
@@ -90,7 +91,7 @@ class Till:
         self.now = 0
         self._bills: dict[tuple[bytes, bytes], Bill] = {}
         self._allocated = {key: v.voucher.cumulative for key, v in self.ledger.best.items()}
-        self._left: Counter[int] = Counter()
+        self._left: defaultdict[int, float] = defaultdict(float)
         self._settled: Counter[int] = Counter()
         self._asked: dict[int, tuple[float, asyncio.Future[ChannelFacts | None] | None]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -144,7 +145,7 @@ class Till:
         if channel.ends_at - self.now <= LAST_BLOCKS:
             raise _owed(f"channel {number} ends at block {channel.ends_at}: open another")
         if self._left[number] > LEFT_UNPAID + self._settled[number] // LEFT_SHARE:
-            raise _owed(f"channel {number} has left {self._left[number]} answers unpaid")
+            raise _owed(f"channel {number} has left too many answers unpaid: open another")
         least = terms.prices.cost(prompt, CHUNK)
         if self._room(channel) < least:
             channel = await self._channel(number, fresh=True)
@@ -168,7 +169,7 @@ class Till:
         self.ledger.forget(number)
         self.kept.drop(number)
         for table in (self._left, self._settled):
-            del table[number]
+            table.pop(number, None)
         for key in [key for key in self._allocated if key[0] == number]:
             del self._allocated[key]
 
@@ -235,12 +236,11 @@ class Till:
         if self._bills.get(bill.name) is not bill:
             return
         del self._bills[bill.name]
-        if bill.paid >= bill.due:
-            self._settled[bill.terms.channel] += 1
-        else:
-            self._left[bill.terms.channel] += 1
-            unpaid = bill.due - bill.paid
-            log.info("channel %d leaves %d rao of an answer unpaid", bill.terms.channel, unpaid)
+        channel, unpaid = bill.terms.channel, bill.due - bill.paid
+        self._settled[channel] += 1
+        if unpaid > 0:
+            self._left[channel] += unpaid / bill.terms.prices.cost(bill.prompt, bill.credit * CHUNK)
+            log.info("channel %d leaves %d rao of an answer unpaid", channel, unpaid)
 
     # --- vouchers ---
 
