@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -27,6 +27,12 @@ ECDSA_P384_SHA384 = 1
 DEBUG, MIGRATION_AGENT = 1 << 19, 1 << 18
 TURIN_FAMILY = 0x1A
 MOST_CERTIFICATES, MAX_CERTIFICATES = 4, 64 << 10
+UNREADABLE = (
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 HARDWARE_ID = "1.3.6.1.4.1.3704.1.4"
 SPL = {
     "bootloader": "1.3.6.1.4.1.3704.1.3.1",
@@ -134,7 +140,7 @@ def _check_chip(report: bytes, versions: Mapping[str, int], certificate: x509.Ce
 def _extension(certificate: x509.Certificate, oid: str) -> bytes:
     try:
         found = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid)).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as e:
+    except x509.ExtensionNotFound as e:
         raise BadEvidence("the chip's certificate does not say which chip it is of") from e
     if not isinstance(found, x509.UnrecognizedExtension) or not found.value:
         raise BadEvidence("the chip's certificate does not say which chip it is of")
@@ -147,7 +153,10 @@ def _chain(value: object, roots: Roots, now: float) -> x509.Certificate:
         raise BadEvidence("a report comes with certificates: PEM text, the chip's (VCEK) first")
     try:
         chain = x509.load_pem_x509_certificates(value.encode())
-    except ValueError as e:
+        for certificate in chain:  # read all that is asked of them below
+            certificate.public_key()
+            list(certificate.extensions)
+    except (ValueError, TypeError, *UNREADABLE) as e:
         raise BadEvidence(f"the certificates cannot be read: {str(e)[:200]}") from e
     if not 2 <= len(chain) <= MOST_CERTIFICATES:
         raise BadEvidence("the certificates are the chip's (VCEK) and AMD's signing key (ASK)")
@@ -167,7 +176,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True
 

@@ -41,7 +41,7 @@ class Roots:
             intel = files.get("intel-root.pem")
             root = None if intel is None else x509.load_pem_x509_certificate(intel)
             keys = keys_of(files.get("nvidia-jwks.json"))
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, x509.InvalidVersion) as e:
             raise AttestUnavailable(f"the roots of trust in {folder} cannot be read: {e}") from e
         own = tuple(c for chain in amd for c in chain if c.subject == c.issuer)
         if not (own or keys or root):

@@ -23,7 +23,7 @@ from chain.dev.devnode import DevNode
 from ganglion.keys import dev_key
 
 ROOT = Path(__file__).resolve().parents[2]
-PROPERTIES = ("tests/fuzz", "tests/rpc/test_rpc_fuzz.py")
+PROPERTIES = ("tests/fuzz", "tests/rpc/test_rpc_fuzz.py", "tests/attest/test_attest_fuzz.py")
 INTERNAL = -32603
 GROWTH_MB = 60
 """What a node may grow by under fire: caches fill, and then they stay."""

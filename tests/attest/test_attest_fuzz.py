@@ -74,7 +74,7 @@ def judged(attestor: Attestor, body: bytes) -> bool:
 
 def spoilt(value: Any, rng: random.Random) -> Any:
     """The value with something in it changed: text flipped, cut, grown or of another type."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         key = rng.choice(list(value))
         return value | {key: spoilt(value[key], rng)}
     if isinstance(value, list) and value:

@@ -1,7 +1,7 @@
 """Real miners on loopback ports, with the real tiny model behind them."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from neurons.engine.tinyembed import MeanEmbedder
 from neurons.engine.worker import Worker
 from neurons.http import Gate, Server
 from neurons.identity import Identity
+from neurons.miner.attest import AttestService
 from neurons.miner.embedding import EmbedService
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
@@ -38,18 +39,22 @@ async def serving(
     uri: str = "//Bob",
     seals: bool = True,
     till: Till | None = None,
+    attest: Callable[[Identity, KeyRing], AttestService] | None = None,
     **worker: int,
 ) -> AsyncIterator[Running]:
     identity = Identity(Keypair.from_uri(uri), GENESIS, NETUID)
     engine = Worker(loaded.model, pages=256, **worker)
     engine.start()
+    ring = KeyRing(identity.hotkey, GENESIS, NETUID, time.time) if seals else None
+    attested = attest(identity, ring) if attest is not None and ring is not None else None
     embed = EmbedService(MeanEmbedder(loaded.model, loaded.tokenizer), identity)
     app = MinerApp(
         Gate(identity.hotkey.address),
         lambda caller: 1.0 if caller == Keypair.from_uri("//Alice").public_key else 0.0,
         TextService(engine, loaded.tokenizer, identity),
         embed,
-        KeyRing(identity.hotkey, GENESIS, NETUID, time.time) if seals else None,
+        ring,
+        attested,
         till=till,
     )
     server = Server(app.app, "127.0.0.1", 0)
