@@ -42,13 +42,7 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
             "send your API key as `Authorization: Bearer KEY`",
             "invalid_api_key",
         )
-    price = request.headers.get("X-Ganglion-Max-Price")
-    try:
-        most = None if price is None else float(price)
-    except ValueError:
-        most = math.nan
-    if most is not None and not most >= 0:
-        raise api.invalid("X-Ganglion-Max-Price must be a number from 0 up")
+    most = limit_of(request, "X-Ganglion-Max-Price")
     secret = request.headers.get("X-Ganglion-Confidential")
     if secret is not None and secret.lower() != "required":
         raise api.invalid("X-Ganglion-Confidential is `required`, or left out")
@@ -63,7 +57,20 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
         most,
         request.headers.get("X-Ganglion-Tier", "").lower() == "latency",
         secret is not None,
+        limit_of(request, "X-Ganglion-Capability"),
     )
+
+
+def limit_of(request: web.Request, name: str) -> float | None:
+    """The number in a header, None without it; ApiError if it is none."""
+    said = request.headers.get(name)
+    try:
+        limit = None if said is None else float(said)
+    except ValueError:
+        limit = math.nan
+    if limit is not None and not limit >= 0:
+        raise api.invalid(f"{name} must be a number from 0 up")
+    return limit
 
 
 class GatewayApp:

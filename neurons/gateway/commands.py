@@ -27,6 +27,7 @@ from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
 from neurons.gateway.embeddings import EmbedGateway
 from neurons.gateway.payer import CannotPay, Payer, Terms
+from neurons.gateway.performance import Performance, source
 from neurons.gateway.router import Policy, Router
 from neurons.gateway.service import Prices, TextGateway
 from neurons.gateway.store import Store
@@ -99,6 +100,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="TAO",
         help="what a channel to a miner is opened and topped up with, from the hotkey's balance; "
         "0: use only channels that name this hotkey as their voucher key (default: 1)",
+    )
+    made.add_argument(
+        "--performance",
+        action="append",
+        default=[],
+        type=source,
+        metavar="URL",
+        help="a validator whose measurements count for X-Ganglion-Capability, as "
+        "http://HOTKEY@HOST:PORT; give three or more, so that none decides alone",
     )
     made.add_argument("--no-keys", action="store_true", help="serve anybody, without API keys")
     for name, what in ROUTES.items():
@@ -205,10 +215,16 @@ async def serve(options: argparse.Namespace) -> None:
         text = TextGateway(
             caller, identity, found, store, prices, options.sample, examiner, secret, payer
         )
-        embed = None
+        embed, routers = None, {options.netuid: found.router}
         if options.embedding_netuid is not None:
             identity, found = await directory(options.embedding_netuid, "embedding")
             embed = EmbedGateway(caller, identity, found, store, prices)
+            routers[options.embedding_netuid] = found.router
+        if options.performance:
+            measured = Performance(caller, identity.genesis, routers, options.performance)
+            await measured.refresh()
+            fresh = asyncio.create_task(measured.keep_fresh())
+            stack.callback(fresh.cancel)
         open_key = store.add_key("anybody") if options.no_keys else None
         server = Server(GatewayApp(store, text, embed, open_key).app, options.host, options.port)
         await server.start()

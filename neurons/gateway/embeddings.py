@@ -19,7 +19,7 @@ from neurons.gateway import openai_api as api
 from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError
 from neurons.gateway.router import Miner, Router, Wanted
-from neurons.gateway.service import Prices, Wish, denied, nobody_fits
+from neurons.gateway.service import Prices, Wish, capability_of, denied, nobody_fits
 from neurons.gateway.store import Denied, Opened, Order, Outcome, PartRow, Store
 from neurons.identity import Identity
 
@@ -46,7 +46,8 @@ class EmbedGateway:
     ) -> web.Response:
         """The whole response; ApiError if there is none."""
         limit = wish.price_limit(await self._store.price_limit(wish.key))
-        wanted = Wanted(model, 0, limit, wish.exact, quick=wish.quick)
+        least = capability_of(wish, self.router)
+        wanted = Wanted(model, 0, limit, wish.exact, quick=wish.quick, capability=least)
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked and model in self.router.models():
             raise nobody_fits()

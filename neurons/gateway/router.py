@@ -92,6 +92,7 @@ class Wanted:
     prefix: tuple[bytes, ...] = ()
     quick: bool = False  # of the latency tier
     among: frozenset[str] | None = None  # hotkeys, where only some will do: the attested ones
+    capability: float = 0.0  # multiply-adds a second that validators must have measured
 
 
 PREFIX_ENDS = tuple(
@@ -124,6 +125,7 @@ class Router:
     def __init__(self, policy: Policy | None = None, seed: int | None = None) -> None:
         self.policy = policy or Policy()
         self.miners: dict[str, Miner] = {}
+        self.capability: dict[str, int] | None = None  # by hotkey; None: nobody tells
         self._random = random.Random(seed)
         self._prefixes: OrderedDict[bytes, str] = OrderedDict()
         self._rivals = RIVALS_AT_ONCE
@@ -158,9 +160,14 @@ class Router:
             and (wanted.max_price is None or m.price <= wanted.max_price)
             and (m.exact or not wanted.exact)
             and (wanted.among is None or m.target.hotkey in wanted.among)
+            and self.capability_of(m) >= wanted.capability
         ]
         up = [m for m in fit if m.banned_until <= now]
         return up or fit
+
+    def capability_of(self, miner: Miner) -> int:
+        """Multiply-adds a second that validators vouch for, 0 if none does."""
+        return (self.capability or {}).get(miner.target.hotkey, 0)
 
     def score(self, miner: Miner) -> float:
         """quality**d / (price**a * first_token**b * (1 + open)**c)."""

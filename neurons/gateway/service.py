@@ -79,6 +79,7 @@ class Wish:
     max_price: float | None = None
     quick: bool = False
     confidential: bool = False
+    capability: float | None = None
 
     def price_limit(self, of_key: int | None) -> float | None:
         """The lower of what the caller and the key's owner allow a miner to ask."""
@@ -122,8 +123,18 @@ def denied(error: Denied) -> ApiError:
 
 def nobody_fits() -> ApiError:
     """The refusal of a request whose limits no miner meets."""
-    problem = "no miner meets what this request asks for: relax the price or the class"
+    problem = (
+        "no miner meets what this request asks for: relax the price, the class or the capability"
+    )
     return ApiError(503, "server_error", problem, "no_miner")
+
+
+def capability_of(wish: Wish, router: Router) -> float:
+    """The capability that a request asks for; ApiError where nobody measures any."""
+    if wish.capability is not None and router.capability is None:
+        problem = "this gateway reads no measured performance; leave out X-Ganglion-Capability"
+        raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
+    return wish.capability or 0.0
 
 
 def nobody_attested() -> ApiError:
@@ -185,6 +196,7 @@ class TextGateway:
             problem = "this gateway runs no engine to verify with; leave out X-Ganglion-Verify"
             raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
         among = self._trusted_miners() if wish.confidential else None
+        least_capability = capability_of(wish, self.router)
         # a token is a byte at least, and a turn adds a few: this bounds the prompt from above
         size = len(call.spoken.encode())
         reserve = self.prices.cost(size + 8 * (len(call.messages) + 2), call.max_tokens)
@@ -195,7 +207,9 @@ class TextGateway:
         least = size // BYTES_A_TOKEN
         limit = wish.price_limit(await self.store.price_limit(wish.key))
         prefix = prefix_names(call.spoken)
-        wanted = Wanted(model, least, limit, wish.exact, prefix, wish.quick, among)
+        wanted = Wanted(
+            model, least, limit, wish.exact, prefix, wish.quick, among, least_capability
+        )
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise nobody_fits()
