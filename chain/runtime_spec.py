@@ -39,6 +39,7 @@ from chain.pallets import (
 from chain.pallets import transaction_payment as payment
 from chain.pallets.call_filter import call_filter
 from chain.pallets.drand import DrandPriority
+from chain.pallets.market_api import market_api
 from chain.pallets.mev_shield import CheckShieldedTxValidity
 from chain.pallets.proxy_types import proxy_filter_api
 from chain.pallets.subtensor import pallet as subtensor
@@ -47,7 +48,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 464
+SPEC_VERSION = 465
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -109,6 +110,7 @@ def make_runtime() -> Runtime:
             *CORE_APIS,
             *SUBTENSOR_APIS,
             proxy_filter_api,
+            market_api,
         ),
         call_filter=call_filter,
         guards=(guard,),

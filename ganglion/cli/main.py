@@ -22,6 +22,9 @@ OWN = {
     "subnet": "list subnets, show one, its neurons and its metagraph",
     "channel": "pay through channels: open, list, top up, extend, redeem, close",
     "weights": "show, set, commit and reveal weights",
+    "market": "what miners ask for models, and what those cost at least",
+    "lease": "lease capacity by the block: order, bid, accept, pay, close",
+    "bond": "bond miners, and report one that contradicts itself",
     "explain-error": "say what an error of the chain or of its pool means",
 }
 
