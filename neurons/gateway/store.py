@@ -8,13 +8,11 @@ of gateways at once.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -33,11 +31,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from ganglion.errors import GanglionError
+from neurons.gateway import statements as sql
+from neurons.gateway.batches import Batches, Refused
 from neurons.gateway.tables import api_keys, metadata, receipts, requests, samples
 
 T = TypeVar("T")
 STALE_SECONDS = 3600.0
-THREADS = 4
 KEYS_REMEMBERED = 4096
 
 
@@ -45,7 +44,7 @@ class StoreProblem(GanglionError):
     """The database cannot be used; the message says why."""
 
 
-class Denied(Exception):
+class Denied(Refused):
     """A key may not do this: `code` is invalid_api_key, model_not_allowed, insufficient_quota,
     idempotency_conflict or in_progress."""
 
@@ -115,27 +114,22 @@ class Store:
             reason = getattr(e, "orig", None) or e  # without SQLAlchemy's own remarks
             place = self._engine.url.render_as_string()
             raise StoreProblem(f"the database {place} cannot be opened: {reason}") from e
-        self._threads = ThreadPoolExecutor(THREADS, "store")
+        self._batches = Batches(self._engine)
         self._limits: OrderedDict[str, int | None] = OrderedDict()
 
     def close(self) -> None:
         """Let go of all connections."""
-        self._threads.shutdown(wait=True)
+        self._batches.close()
         self._engine.dispose()
 
-    async def _run(self, work: Callable[[Connection], T]) -> T:
-        """One transaction on a thread of the store."""
-
-        def transaction() -> T:
-            try:
-                with self._engine.begin() as connection:
-                    return work(connection)
-            except IntegrityError:
-                raise
-            except SQLAlchemyError as e:
-                raise StoreProblem(f"the database failed: {e}") from e
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, transaction)
+    async def _run(self, work: Callable[[Connection], T], about: str = "") -> T:
+        """One transaction, or a part of one, on the store's thread."""
+        try:
+            return await self._batches.run(work, about)
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as e:
+            raise StoreProblem(f"the database failed: {e}") from e
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """One transaction for who keeps tables of its own here; IntegrityError goes through."""
@@ -188,7 +182,7 @@ class Store:
     async def open(self, key: str, order: Order) -> Opened:
         """Admit a request: key, model, idempotency, budget. Denied says what is wrong."""
         try:
-            return await self._run(lambda connection: _open(connection, key, order))
+            return await self._run(lambda connection: _open(connection, key, order), _parts(key)[0])
         except IntegrityError as e:
             raise Denied("in_progress", "a request with this Idempotency-Key is running") from e
 
@@ -219,33 +213,28 @@ class Store:
     async def close_request(self, order: Order, key_id: str, outcome: Outcome) -> None:
         """Turn the reservation into the true cost and keep the receipts."""
 
-        def work(connection: Connection) -> None:
-            _settle(connection, order, key_id, outcome.cost, "done")
-            connection.execute(
-                update(requests)
-                .where(requests.c.id == order.id)
-                .values(
-                    prompt_tokens=outcome.prompt_tokens,
-                    completion_tokens=outcome.completion_tokens,
-                    response=outcome.response,
-                )
-            )
-            rows = [_part(order.id, i, part) for i, part in enumerate(outcome.parts)]
-            if rows:
-                connection.execute(insert(receipts), rows)
+        ending = {
+            "request": order.id,
+            "price": outcome.cost,
+            "prompt": outcome.prompt_tokens,
+            "completion": outcome.completion_tokens,
+            "body": outcome.response,
+        }
+        kept = [_part(order.id, i, part) for i, part in enumerate(outcome.parts)]
 
-        await self._run(work)
+        def work(connection: Connection) -> None:
+            if not connection.execute(sql.FINISH, ending).rowcount:
+                return
+            spent = {"key": key_id, "held": order.reserve, "price": outcome.cost}
+            connection.execute(sql.SPEND, spent)
+            if kept:
+                connection.execute(sql.KEEP, kept)
+
+        await self._run(work, key_id)
 
     async def fail_request(self, order: Order, key_id: str) -> None:
         """Release the reservation of a request that brought nothing; its idempotency key too."""
-
-        def work(connection: Connection) -> None:
-            _settle(connection, order, key_id, 0, "failed")
-            connection.execute(
-                update(requests).where(requests.c.id == order.id).values(idempotency=None)
-            )
-
-        await self._run(work)
+        await self._run(lambda connection: _fail(connection, order, key_id), key_id)
 
     def release_stale(self, now: float | None = None) -> int:
         """Release what gateways that died still hold; how many requests that were."""
@@ -256,7 +245,7 @@ class Store:
             ).all()
             for row in old:
                 order = Order(row.id, row.model, row.digest, row.reserved)
-                _settle(connection, order, row.key_id, 0, "failed")
+                _fail(connection, order, row.key_id)
         return len(old)
 
     async def receipts_of(self, key: str, request_id: str) -> list[dict[str, Any]] | None:
@@ -334,7 +323,7 @@ def _parts(key: str) -> tuple[str, bytes]:
 def _key_row(connection: Connection, key: str) -> Any:
     """The row of a presented key; Denied unless its secret is right."""
     identity, digest = _parts(key)
-    row = connection.execute(select(api_keys).where(api_keys.c.id == identity)).first()
+    row = connection.execute(sql.KEY, {"key": identity}).first()
     if row is None or not secrets.compare_digest(row.digest, digest):
         raise Denied("invalid_api_key", "this API key is not known here")
     if row.disabled:
@@ -345,39 +334,30 @@ def _key_row(connection: Connection, key: str) -> Any:
 def _open(connection: Connection, key: str, order: Order) -> Opened:
     if order.idempotency is not None:
         row = _key_row(connection, key)
-        mine = (requests.c.key_id == row.id, requests.c.idempotency == order.idempotency)
-        before = connection.execute(select(requests).where(*mine)).first()
+        same = {"key": row.id, "again": order.idempotency}
+        before = connection.execute(sql.EARLIER, same).first()
         if before is not None:
             return _answered_before(before, order, row.id)
     identity, digest = _parts(key)
-    # one statement checks everything and reserves; only a refusal looks for its reason
-    taken = connection.execute(
-        update(api_keys)
-        .where(
-            api_keys.c.id == identity,
-            api_keys.c.digest == digest,
-            api_keys.c.disabled.is_(False),
-            api_keys.c.models.is_(None)
-            | api_keys.c.models.contains(json.dumps(order.model), autoescape=True),
-            api_keys.c.budget.is_(None)
-            | (api_keys.c.budget - api_keys.c.spent - api_keys.c.reserved >= order.reserve),
-        )
-        .values(reserved=api_keys.c.reserved + order.reserve)
-    )
-    if not taken.rowcount:
+    wanted = {
+        "key": identity,
+        "secret": digest,
+        "pattern": sql.pattern_of(order.model),
+        "amount": order.reserve,
+    }
+    if not connection.execute(sql.RESERVE, wanted).rowcount:
         raise _refusal(connection, key, order)
-    connection.execute(
-        insert(requests).values(
-            id=order.id,
-            key_id=identity,
-            idempotency=order.idempotency,
-            digest=order.digest,
-            state="open",
-            model=order.model,
-            reserved=order.reserve,
-            created=time.time(),
-        )
-    )
+    begun = {
+        "id": order.id,
+        "key_id": identity,
+        "idempotency": order.idempotency,
+        "digest": order.digest,
+        "state": "open",
+        "model": order.model,
+        "reserved": order.reserve,
+        "created": time.time(),
+    }
+    connection.execute(sql.BEGIN, begun)
     return Opened(identity)
 
 
@@ -401,19 +381,10 @@ def _answered_before(before: Any, order: Order, key_id: str) -> Opened:
     return Opened(key_id, before.response)
 
 
-def _settle(connection: Connection, order: Order, key_id: str, cost: int, state: str) -> None:
-    """Close an open request once; a second closing changes nothing."""
-    closed = connection.execute(
-        update(requests)
-        .where(requests.c.id == order.id, requests.c.state == "open")
-        .values(state=state, cost=cost)
-    )
-    if closed.rowcount:
-        connection.execute(
-            update(api_keys)
-            .where(api_keys.c.id == key_id)
-            .values(reserved=api_keys.c.reserved - order.reserve, spent=api_keys.c.spent + cost)
-        )
+def _fail(connection: Connection, order: Order, key_id: str) -> None:
+    """Close an open request at no cost; a second closing changes nothing."""
+    if connection.execute(sql.FAIL, {"request": order.id}).rowcount:
+        connection.execute(sql.SPEND, {"key": key_id, "held": order.reserve, "price": 0})
 
 
 def _part(request_id: str, number: int, part: PartRow) -> dict[str, Any]:
