@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -24,6 +25,7 @@ from ganglion.cli.common import (
 )
 from ganglion.client import Client
 from ganglion.errors import EncodeError, UnknownName
+from ganglion.keys import Keypair
 from ganglion.subnet_views import Neuron
 from ganglion.view import Reads
 
@@ -114,26 +116,96 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Ask a miner what it serves, or a validator what it thinks of you; your hot key signs."""
-    from ganglion.wire.call import Caller, CallFailed, Target  # only this command calls neurons
+    from ganglion.wire.call import CallFailed  # only this command and the next call neurons
 
     hotkey, elsewhere = signer_of(signer, root, hotkey=True), host_and_port(address)
 
     async def look(client: Client) -> Any:
-        known = await client.neurons(netuid) or await nothing_of(client, netuid)
-        neuron = next((n for n in known if n.uid == uid), None)
-        if neuron is None:
-            raise UnknownName(f"subnet {netuid} has no uid {uid}")
-        target = Target(neuron.hotkey, *elsewhere) if elsewhere else Target.of(neuron)
-        if not target.port:
-            raise UnknownName(f"uid {uid} has published no address: give its --address HOST:PORT")
-        async with Caller(hotkey) as caller:
-            said = await caller.fetch(target, "GET", "/status")
+        neuron = await neuron_of(client, netuid, uid)
         try:
-            return json.loads(said)
+            return json.loads(await fetched(neuron, elsewhere, hotkey, "/status"))
         except ValueError as e:
-            raise CallFailed("bad-format", f"{target.url} does not answer in JSON") from e
+            raise CallFailed("bad-format", f"uid {uid} does not answer in JSON") from e
 
     show(ask(url, look), as_json)
+
+
+async def neuron_of(client: Client, netuid: int, uid: int) -> Neuron:
+    """The neuron with this number; UnknownName if there is none."""
+    known = await client.neurons(netuid) or await nothing_of(client, netuid)
+    neuron = next((n for n in known if n.uid == uid), None)
+    if neuron is None:
+        raise UnknownName(f"subnet {netuid} has no uid {uid}")
+    return neuron
+
+
+async def fetched(
+    neuron: Neuron, elsewhere: tuple[str, int] | None, hotkey: Keypair, path: str
+) -> bytes:
+    """What a neuron answers at `path`, where the chain says that it listens or elsewhere."""
+    from ganglion.wire.call import Caller, Target
+
+    target = Target(neuron.hotkey, *elsewhere) if elsewhere else Target.of(neuron)
+    if not target.port:
+        raise UnknownName(
+            f"uid {neuron.uid} has published no address: give its --address HOST:PORT"
+        )
+    async with Caller(hotkey) as caller:
+        return await caller.fetch(target, "GET", path)
+
+
+@app.command()
+def performance(
+    netuid: Netuid,
+    uid: Annotated[int, typer.Argument(min=0, max=65_535, help="A validator's number.")],
+    signer: Signer = "",
+    address: Annotated[str, typer.Option(help="HOST:PORT, the validator's --status-port.")] = "",
+    url: Url = URL_DEFAULT,
+    root: Root = ROOT_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Ask a validator what it has measured of every miner; its signature is checked."""
+    from ganglion.wire import performance as wire
+    from ganglion.wire.call import CallFailed
+    from ganglion.wire.fields import BadMessage
+
+    hotkey, elsewhere = signer_of(signer, root, hotkey=True), host_and_port(address)
+
+    async def look(client: Client) -> tuple[wire.Report, dict[str, int]]:
+        neuron = await neuron_of(client, netuid, uid)
+        body = await fetched(neuron, elsewhere, hotkey, wire.PATH)
+        genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
+        try:
+            report = wire.read(body)
+            report.check(genesis, netuid, neuron.hotkey, time.time())
+        except BadMessage as e:
+            raise CallFailed("bad-format", f"uid {uid} tells nothing usable: {e}") from e
+        return report, {n.hotkey: n.uid for n in await client.neurons(netuid)}
+
+    report, uids = ask(url, look)
+    if as_json:
+        show(json.loads(report.canonical()), as_json)
+        return
+    columns = ("uid", "verified", "tokens/s", "first token", "class", "proven", "passes", "reasons")
+    rows = [
+        (
+            uids.get(m.hotkey, "-"),
+            f"{m.verified} of {m.checks}",
+            f"{m.speed / 1000:.1f}" if m.speed else "-",
+            f"{m.first_token_ms} ms" if m.first_token_ms else "-",
+            rate_text(m.hardware_rate),
+            rate_text(m.hardware_proven),
+            f"{m.hardware_passes} of {m.hardware_checks}",
+            ", ".join(f"{name} {count}" for name, count in m.reasons.items()),
+        )
+        for m in sorted(report.miners, key=lambda m: uids.get(m.hotkey, 1 << 16))
+    ]
+    table(f"subnet {netuid} as uid {uid} measured it, block {report.block}", columns, rows)
+
+
+def rate_text(rate: int) -> str:
+    """Multiply-adds a second, in billions; a dash for none."""
+    return f"{rate / 1e9:,.1f} G/s" if rate else "-"
 
 
 def host_and_port(address: str) -> tuple[str, int] | None:
