@@ -91,7 +91,7 @@ class Payer:
         """Those that can be asked and paid, in their order; channels to the first of the others
         are opened meanwhile. CannotPay if there is none."""
         missing = [miner for miner in ranked[:FIRST_MINERS] if not self.is_ready(miner)]
-        waiting = [self._begin(miner) for miner in missing]
+        waiting = [self.begin(miner) for miner in missing]
         ready = [miner for miner in ranked if self.is_ready(miner)]
         while not ready and waiting:
             done, rest = await asyncio.wait(
@@ -121,7 +121,8 @@ class Payer:
 
     # --- channels ---
 
-    def _begin(self, miner: Miner) -> asyncio.Task[None]:
+    def begin(self, miner: Miner) -> asyncio.Task[None]:
+        """Find or open the channel of a miner, once at a time."""
         hotkey = miner.target.hotkey
         task = self._opening.get(hotkey)
         if task is None or task.done():
@@ -195,8 +196,20 @@ class Payer:
             if channel.signer == self._identity.hotkey.public_key
             and channel.ends_at - now > LEAST_BLOCKS
             and channel.number not in taken
+            and await self._is_known(channel)
         ]
         return max(fit, key=lambda channel: channel.deposit - channel.redeemed, default=None)
+
+    async def _is_known(self, channel: ChannelFacts) -> bool:
+        """Whether our database knows all that was promised on a channel, as far as one can see."""
+        if await self.kept.promised(channel.number) >= channel.redeemed:
+            return True
+        log.warning(
+            "channel %d has paid more than this database knows of, and is left alone: "
+            "`ganglion channel close %d` gives its deposit back",
+            *(channel.number, channel.number),
+        )
+        return False
 
     async def _opened(self, miner: Miner) -> ChannelFacts:
         assert miner.pay is not None
