@@ -8,7 +8,7 @@ Miners are drawn by incentive. If one fails in the middle, another continues the
 stream; every miner that took part signs its part. `Inference` is the asynchronous form. With
 `sealed=True` only the miner that answers can read the question (`docs/privacy.md`), with
 `confidential=Trust.load("policy.toml")` only a miner on attested hardware
-(`docs/attestation.md`).
+(`docs/attestation.md`), both also by way of a gateway that is paid by API key and reads nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
 from ganglion.wire.sealed import padded
 from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import ID_SIZE, Sampling, TextAnswer, TextRequest
+from ganglion.wire.through import GatewayCaller
 from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_bytes
 
 REFRESH_SECONDS = 12.0
@@ -132,7 +133,8 @@ class Inference:
     """Questions to one subnet, signed with one key. Use as `async with`.
 
     `sealed` asks only miners that take sealed text requests, `confidential` only those that this
-    trust accepts, sealed to their attested keys.
+    trust accepts, sealed to their attested keys. `through` sends sealed requests by way of a
+    gateway; `key` then signs nothing.
     """
 
     def __init__(
@@ -143,11 +145,14 @@ class Inference:
         patience: Patience | None = None,
         sealed: bool = False,
         confidential: Trust | None = None,
+        through: GatewayCaller | None = None,
     ) -> None:
-        self.netuid, self.key, self.sealed = netuid, key, sealed or confidential is not None
+        self.netuid, self.key, self._through = netuid, key, through
+        self.sealed = sealed or confidential is not None or through is not None
         self.confidential = confidential
         self._seals: SealedCaller | None = None
         self._attested: AttestedCaller | None = None
+        self._signer = key.public_key  # whom receipts name as the caller
         self._client = Client(network)
         self._caller = Caller(key, patience)
         self._neurons: list[Neuron] = []
@@ -157,6 +162,8 @@ class Inference:
     async def __aenter__(self) -> Self:
         await self._client.connect()
         await self._caller.__aenter__()
+        if self._through is not None:
+            await self._through.__aenter__()
         return self
 
     async def __aexit__(
@@ -165,6 +172,8 @@ class Inference:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._through is not None:
+            await self._through.__aexit__()
         await self._caller.__aexit__()
         await self._client.close()
 
@@ -215,6 +224,8 @@ class Inference:
 
         Raises NoAnswer when several miners in turn gave none, or the errors of the connection.
         """
+        if self._through is not None:
+            self._signer = await self._through.signer()
         style, turns = style or Style(), (("user", prompt),) if isinstance(prompt, str) else prompt
         order, nonce = await self._drawn(), secrets.token_bytes(ID_SIZE)
         first = ss58.decode(order[0].hotkey, prefix=None)
@@ -261,14 +272,16 @@ class Inference:
 
     def _attest(self, trust: Trust) -> AttestedCaller:
         if self._attested is None:
-            self._attested = AttestedCaller(self._caller, trust.book(self._genesis, self.netuid))
+            way = self._through or self._caller
+            self._attested = AttestedCaller(way, trust.book(self._genesis, self.netuid))
         return self._attested
 
     def _seal(self) -> SealedCaller:
         if self.confidential is not None:
             return self._attest(self.confidential)
         if self._seals is None:
-            self._seals = SealedCaller(self._caller, self._genesis, self.netuid)
+            way = self._through or self._caller
+            self._seals = SealedCaller(way, self._genesis, self.netuid)
         return self._seals
 
     @property
@@ -299,7 +312,7 @@ class Inference:
             self._genesis,
             self.netuid,
             blake2_256(body),
-            self.key.public_key,
+            self._signer,
             miner,
             weights,
             seed,
@@ -308,6 +321,8 @@ class Inference:
 
     async def embed(self, texts: Sequence[str], model: str = ANY_MODEL) -> Embeddings:
         """Vectors for texts. Raises NoAnswer, or the errors of the connection."""
+        if self.sealed:
+            raise NoAnswer("embeddings cannot be sealed: ask without sealed, confidential, through")
         failures = []
         for neuron in await self._drawn():
             request = EmbedRequest(secrets.token_bytes(ID_SIZE), model, tuple(texts))
@@ -341,12 +356,18 @@ def ask(
     model: str = ANY_MODEL,
     sealed: bool = False,
     confidential: Trust | None = None,
+    through: GatewayCaller | None = None,
 ) -> Answer:
     """Ask once and wait; `key` (a key pair or a secret URI) signs. See Inference.ask."""
 
     async def once() -> Answer:
         async with Inference(
-            netuid, _keypair(key), network, sealed=sealed, confidential=confidential
+            netuid,
+            _keypair(key),
+            network,
+            sealed=sealed,
+            confidential=confidential,
+            through=through,
         ) as subnet:
             return await subnet.ask(prompt, style, model)
 

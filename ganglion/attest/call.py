@@ -19,10 +19,10 @@ from ganglion.attest.policy import AttestPolicy
 from ganglion.attest.roots import Roots
 from ganglion.attest.statement import PATH
 from ganglion.errors import GanglionError
-from ganglion.wire.call import Caller, CallFailed, Target
+from ganglion.wire.call import CallFailed, Target
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.sealed import SealKey
-from ganglion.wire.sealed_call import SealedCaller
+from ganglion.wire.sealed_call import SealedCaller, Way
 
 RETRY_SECONDS = 30.0
 """How long a miner without good evidence is not asked again."""
@@ -58,7 +58,7 @@ class NotAttested(CallFailed):
 class AttestedCaller(SealedCaller):
     """Sealed requests to miners with a live verdict; fetches and renews the verdicts."""
 
-    def __init__(self, caller: Caller, book: VerdictBook) -> None:
+    def __init__(self, caller: Way, book: VerdictBook) -> None:
         super().__init__(caller, book.genesis, book.netuid)
         self.book = book
         self._refused: dict[str, tuple[float, str]] = {}

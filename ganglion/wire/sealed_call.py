@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from ganglion import ss58
 from ganglion.wire import sealed
-from ganglion.wire.call import Caller, CallFailed, Target, TimedAnswer, timed
+from ganglion.wire.call import CallFailed, Target, TimedAnswer, timed
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.sealed import Opener, SealKey, SignedKey
 from ganglion.wire.text import TextRequest
@@ -17,10 +18,22 @@ CONFLICT = 409
 """The status of a miner that no longer has the key: it restarted, say."""
 
 
+class Way(Protocol):
+    """How sealed requests travel: a `Caller`, or a `GatewayCaller`."""
+
+    async def fetch(self, target: Target, method: str, path: str, body: bytes = b"") -> bytes:
+        """The whole reply of a short call."""
+
+    def events(
+        self, target: Target, body: bytes, path: str = sealed.PATH
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        """The events of an answer."""
+
+
 class SealedCaller:
     """Sealed requests to the miners of one subnet; remembers the keys that miners announce."""
 
-    def __init__(self, caller: Caller, genesis: bytes, netuid: int) -> None:
+    def __init__(self, caller: Way, genesis: bytes, netuid: int) -> None:
         self._caller, self._genesis, self._netuid = caller, genesis, netuid
         self._known: dict[str, tuple[SealKey, float]] = {}
 

@@ -33,7 +33,7 @@ from neurons.engine.load import Loaded
 from neurons.gateway.app import GatewayApp
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
-from neurons.gateway.router import Router
+from neurons.gateway.router import Miner, Router
 from neurons.gateway.service import Prices, TextGateway
 from neurons.gateway.store import Store
 from neurons.http import Server
@@ -67,13 +67,6 @@ class Chain:
     @property
     def graph(self) -> SimpleNamespace:
         return SimpleNamespace(tempo=self.tempo)
-
-    @property
-    def serving(self) -> tuple[object, ...]:
-        return tuple(neuron(i, m.target) for i, m in enumerate(self.miners))
-
-    async def view(self) -> Chain:
-        return self
 
     async def behind(self, block_hash: bytes) -> int | None:
         return next((n for n in range(100) if self.hash(self.block - n) == block_hash), None)
@@ -290,8 +283,15 @@ class Gatewayed:
     client: openai.AsyncOpenAI
 
     async def refresh(self) -> None:
-        await self.directory.refresh()
+        """Look at the chain: who serves, and which verdicts are over."""
+        self.directory.router.update(
+            [
+                Miner(i, m.target, MODEL, True, m.worker.model.card.context)
+                for i, m in enumerate(self.chain.miners)
+            ]
+        )
         if self.secret is not None:
+            self.secret.on_view(self.chain)  # type: ignore[arg-type]
             await self.secret.refresh()
 
     async def ask(self, **more: object) -> object:
@@ -318,7 +318,6 @@ async def gateway(
             secret = Confidential(
                 AttestedCaller(caller, trust.book(GENESIS, NETUID)), directory.router
             )
-            directory.on_view = secret.on_view  # type: ignore[assignment]
         identity = Identity(ALICE, GENESIS, NETUID)
         text = TextGateway(caller, identity, directory, store, Prices(), 1.0, confidential=secret)
         server = Server(GatewayApp(store, text, None).app, "127.0.0.1", 0)

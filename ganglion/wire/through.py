@@ -1,0 +1,107 @@
+"""Sealed requests by way of a gateway: it is paid by API key and reads no more than a relay.
+
+`GatewayCaller` stands in for `Caller` where requests are sealed: it asks the same miners the same
+things, but the gateway signs for the connection, so the receipts name the gateway as the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import orjson
+
+from ganglion import ss58
+from ganglion.errors import InvalidAddress
+from ganglion.wire import fields
+from ganglion.wire.call import CallFailed, Patience, Target
+from ganglion.wire.fields import MAX_BODY, BadMessage
+from ganglion.wire.sealed import PATH
+from ganglion.wire.sse import Decoder, StreamError
+
+SLACK = 16
+
+
+class GatewayCaller:
+    """Passes sealed orders on through one gateway. Use as an async context manager.
+
+    `url` is the base that OpenAI clients use too: http://host:8080/v1.
+    """
+
+    def __init__(self, url: str, key: str, patience: Patience | None = None) -> None:
+        self.url, self._key = url.rstrip("/"), key
+        self._timeout = (patience or Patience()).timeout()
+        self._session: aiohttp.ClientSession | None = None
+        self._caller: bytes | None = None
+
+    async def __aenter__(self) -> GatewayCaller:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        self._session = aiohttp.ClientSession(headers=headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def signer(self) -> bytes:
+        """The public key of the hotkey that the gateway signs with; CallFailed without one."""
+        if self._caller is None:
+            said = await self._whole("GET", "/sealed", b"")
+            try:
+                hotkey = fields.text(fields.load_object(said), "hotkey", 64)
+                self._caller = ss58.decode(hotkey, prefix=None)
+            except (BadMessage, InvalidAddress) as e:
+                raise CallFailed("bad-format", f"the gateway does not say who it is: {e}") from e
+        return self._caller
+
+    async def fetch(self, target: Target, method: str, path: str, body: bytes = b"") -> bytes:
+        """The miner's whole reply to a short call: its sealing key, its evidence."""
+        return await self._whole(method, f"/sealed/{target.hotkey}{path.removeprefix('/v1')}", body)
+
+    async def events(
+        self, target: Target, body: bytes, path: str = PATH
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        """The events of the answer to a sealed order; only such are passed on."""
+        if path != PATH:
+            raise CallFailed("refused", "only sealed requests go through a gateway like this")
+        decoder = Decoder()
+        async for piece in self._pieces("POST", "/sealed", body):
+            try:
+                events = decoder.feed(piece)
+            except StreamError as e:
+                raise CallFailed("bad-format", str(e)) from e
+            for event in events:
+                yield event
+
+    async def _whole(self, method: str, path: str, body: bytes) -> bytes:
+        return b"".join([piece async for piece in self._pieces(method, path, body)])
+
+    async def _pieces(self, method: str, path: str, body: bytes) -> AsyncIterator[bytes]:
+        if self._session is None:
+            raise RuntimeError("use GatewayCaller in an `async with` block")
+        url, size = self.url + path, 0
+        try:
+            async with self._session.request(
+                method, url, data=body or None, timeout=self._timeout
+            ) as reply:
+                if reply.status != 200:
+                    raise _refusal(reply.status, await reply.content.read(4096))
+                async for piece in reply.content.iter_any():
+                    size += len(piece)
+                    if size > SLACK * MAX_BODY:
+                        raise CallFailed("bad-format", "the answer is larger than anyone needs")
+                    yield piece
+        except TimeoutError as e:
+            raise CallFailed("timeout", f"{self.url} did not answer in time") from e
+        except (aiohttp.ClientError, OSError) as e:
+            raise CallFailed("unreachable", f"the gateway {self.url} cannot be used: {e}") from e
+
+
+def _refusal(status: int, raw: bytes) -> CallFailed:
+    """What the gateway said, or passed on from the miner."""
+    try:
+        said = str(orjson.loads(raw)["error"]["message"])[:300]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        said = "no reason given"
+    return CallFailed("busy" if status in (429, 503) else "refused", said, status)
