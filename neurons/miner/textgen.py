@@ -5,6 +5,7 @@ The service takes any engine worker and any tokenizer; it neither knows the netw
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,10 @@ from subnets.proofs.ieee import exp
 from subnets.textgen.judge import stopped_by_text
 
 Event = tuple[str, bytes]
+
+SHORT = 128
+"""Tokens whose fingerprints are made at once; those of more take milliseconds, in which other
+callers' tokens would wait."""
 
 SignAnswer = Callable[[Receipt, str], bytes]
 """The signature of an attested key over a receipt and the text it is about."""
@@ -114,7 +119,11 @@ class TextService:
                 yield tokens_event([made.token], piece, billed)
                 if made.finish is None:
                     continue
-                yield self.finish(order, tokens, np.stack(states), made, said)
+                closing = (order, tokens, np.stack(states), made, said)
+                if len(tokens) <= SHORT:
+                    yield self.finish(*closing)
+                else:
+                    yield await asyncio.to_thread(self.finish, *closing)
         except (EngineError, toploc.BadProof) as e:
             yield error_event("engine", str(e))
         except ValueError as e:
