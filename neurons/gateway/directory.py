@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import orjson
 
+from ganglion import market
 from ganglion.errors import GanglionError
+from ganglion.market import AskFacts
 from ganglion.subnet_views import Neuron
 from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
@@ -32,7 +34,9 @@ class Directory:
         self.chain, self.router = chain, router
         self._caller, self._service = caller, service
         self._known: dict[str, tuple[float, Miner]] = {}
+        self._said: dict[str, float] = {}  # prices of their own reports
         self._mute: dict[str, str] = {}  # what was last said of who cannot be used
+        self.asks: dict[tuple[str, str], AskFacts] = {}
         self.block_hash = bytes(32)
         self.view: View | None = None
         self.on_view: Callable[[View], None] | None = None
@@ -41,11 +45,19 @@ class Directory:
         """Read the subnet, then ask every miner that is new or not heard of lately."""
         self.view = view = await self.chain.view()
         self.block_hash = bytes.fromhex(view.block_hash.removeprefix("0x"))
+        self.asks = await self._read_asks(view)
         serving = [n for n in view.serving if n.hotkey != self.chain.hotkey.address]
         found = await asyncio.gather(*(self._describe(neuron) for neuron in serving))
         self.router.update([miner for miner in found if miner is not None])
         if self.on_view is not None:
             self.on_view(view)
+
+    async def _read_asks(self, view: View) -> dict[tuple[str, str], AskFacts]:
+        """What miners ask on the chain, by hotkey and model; nothing where it has no market."""
+        if not await market.has_market(self.chain.client):
+            return {}
+        found = await market.asks(self.chain.client.at(view.block_hash), self.chain.netuid)
+        return {(ask.hotkey, ask.model): ask for ask in found}
 
     async def keep_fresh(self) -> None:
         """Refresh for ever; the last known facts serve while the chain is away."""
@@ -68,8 +80,11 @@ class Directory:
                 self._complain(neuron, str(e))
                 return None
             self._known[neuron.hotkey] = (now, known)
+            self._said[neuron.hotkey] = known.price
             self._mute.pop(neuron.hotkey, None)
         known.uid, known.incentive = neuron.uid, neuron.incentive
+        ask = self.asks.get((neuron.hotkey, known.model))
+        known.price = priced(known, self._said[neuron.hotkey], ask)
         return known
 
     def _complain(self, neuron: Neuron, why: str) -> None:
@@ -102,3 +117,12 @@ def described(uid: int, target: Target, said: dict[str, object]) -> Miner:
         price = max(price, pay.prices.highest)
     is_exact = said.get("class") == "exact"
     return Miner(uid, target, model[:200], is_exact, context, price=float(price), pay=pay)
+
+
+def priced(miner: Miner, said: float, ask: AskFacts | None) -> float:
+    """A miner's price: what it asks on the chain, if it does, and not what it says of itself;
+    but never less than what its channel takes."""
+    if ask is None:
+        return said
+    least = 0 if miner.pay is None else miner.pay.prices.highest
+    return float(max(ask.prompt, ask.completion, least))

@@ -24,6 +24,7 @@ from neurons.engine.remote import RemoteWorker
 from neurons.engine.worker import TextEngine, Worker
 from neurons.http import Gate, Server, settle_memory
 from neurons.identity import Identity
+from neurons.miner.asks import ask_options, post_ask
 from neurons.miner.attest import (
     AttestService,
     Make,
@@ -35,6 +36,7 @@ from neurons.miner.attest import (
 from neurons.miner.check import check
 from neurons.miner.embedding import EmbedService
 from neurons.miner.hardware_options import hardware_options, hardware_service, measure_hardware
+from neurons.miner.lessees import watch_leases
 from neurons.miner.redeemer import open_till, pay_options
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
@@ -49,6 +51,12 @@ class Services:
 
     def __init__(self, text: TextService | None = None, embed: EmbedService | None = None) -> None:
         self.text, self.embed = text, embed
+
+    @property
+    def name(self) -> str:
+        """The name of the model on offer."""
+        service = self.text or self.embed
+        return "" if service is None else service.card.name
 
     def start(self) -> None:
         """Start the engine's thread."""
@@ -150,6 +158,7 @@ def parser() -> argparse.ArgumentParser:
         "--width", type=program.whole(1, 65536), default=32, help="answers that run at once"
     )
     made.add_argument("--price", type=program.price, default=1, help="asked rao per million tokens")
+    ask_options(made)
     pay_options(made)
     hardware_options(made)
     made.add_argument(
@@ -251,11 +260,18 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         stack.push_async_callback(services.stop)
         seals = KeyRing(hotkey, chain.genesis, options.netuid, time.time)
         attest = attest_service(options, identity, seals, client)
-        till = await open_till(options, identity, client, standings.is_validator, stack)
+        lessees = await watch_leases(chain, services.name, stack)
+
+        def is_free(caller: bytes) -> bool:
+            validator = not options.charge_validators and standings.is_validator(caller)
+            return validator or lessees.serves(caller)
+
+        till = await open_till(options, identity, client, is_free, stack)
+        rank = lessees.over(standings)
         app = MinerApp(
-            Gate(hotkey.address), standings, services.text, services.embed, seals, attest, till
+            Gate(hotkey.address), rank, services.text, services.embed, seals, attest, till
         )
-        app.price = options.price
+        app.price, app.lessees = options.price, lessees
         hardware = await hardware_service(options, identity, standings.is_validator, stack)
         if hardware is not None:
             app.take_challenges(hardware)
@@ -269,6 +285,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
             uid = await chain.register(lambda: program.coldkey_of(options))
         await standings.refresh()
         await chain.publish(options.external_host or options.host, server.port)
+        await post_ask(options, chain, services.name, stack)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)
         settle_memory()

@@ -165,7 +165,7 @@ async def open_till(
     options: argparse.Namespace,
     identity: Identity,
     client: Client,
-    is_validator: Callable[[bytes], bool],
+    is_free: Callable[[bytes], bool],
     stack: AsyncExitStack,
 ) -> Till | None:
     """The till that the options ask for, watched and emptied until the stack closes."""
@@ -182,8 +182,7 @@ async def open_till(
     async def find(number: int) -> ChannelFacts | None:
         return await channels.read(await client.at_head(), number)
 
-    free = (lambda caller: False) if options.charge_validators else is_validator
-    till = Till(identity.genesis, offer, kept, find, free)
+    till = Till(identity.genesis, offer, kept, find, is_free)
     redeemer = Redeemer(client, hotkey, till, options.redeem_every)
     await redeemer.refresh()
     if not (await client.balance(hotkey.address)).as_rao():

@@ -29,6 +29,7 @@ from neurons.http import Answer, Gate, Handler, Refusal, Reply, Signed, applicat
 from neurons.miner.attest import AttestService
 from neurons.miner.embedding import EmbedService
 from neurons.miner.hardware import HardwareService
+from neurons.miner.lessees import Lessees
 from neurons.miner.textgen import Event, Order, TextService
 from neurons.miner.till import Till
 
@@ -63,6 +64,7 @@ class MinerApp:
         self.standing, self.text, self.embed, self.seals = standing, text, embed, seals
         self.attest, self.till = attest, till
         self.price = 1
+        self.lessees: Lessees | None = None
         self.open: Counter[bytes] = Counter()
         self.refused: Counter[str] = Counter()
         self.started = time.monotonic()
@@ -162,6 +164,8 @@ class MinerApp:
         events = self.text.answer(order)
         if self.till is not None:
             events = await self.till.metered(order, events)
+        if self.lessees is not None and order.request.pay is None:
+            events = self.lessees.metered(order.caller, events)
         try:
             first = await anext(events)
         except Overloaded as e:

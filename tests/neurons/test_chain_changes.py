@@ -27,6 +27,7 @@ class Seats:
     netuid: int = 2
     seated: set[str] = field(default_factory=lambda: {ALICE.address})
     stakes: dict[bytes, float] = field(default_factory=lambda: {BOB.public_key: 7.0})
+    permitted: frozenset[bytes] = frozenset()
 
     async def view(self) -> Seats:
         return self
