@@ -14,8 +14,10 @@ from aiohttp import web
 
 from ganglion.wire.fields import MAX_BODY
 from neurons.gateway import openai_api as api
+from neurons.gateway.confirm import MOST_COPIES
 from neurons.gateway.embeddings import EmbedGateway
 from neurons.gateway.openai_api import ApiError, Reply, StopTrimmer, TextCall
+from neurons.gateway.passing import Passing
 from neurons.gateway.service import Running, TextGateway, Wish, denied, settle_shielded
 from neurons.gateway.store import Denied, Store, StoreProblem
 
@@ -58,7 +60,16 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
         request.headers.get("X-Ganglion-Tier", "").lower() == "latency",
         secret is not None,
         limit_of(request, "X-Ganglion-Capability"),
+        copies_of(request),
     )
+
+
+def copies_of(request: web.Request) -> int:
+    """How many miners must give an answer alike; ApiError for too few or too many."""
+    said = request.headers.get("X-Ganglion-Confirm", "1")
+    if said not in map(str, range(1, MOST_COPIES + 1)):
+        raise api.invalid(f"X-Ganglion-Confirm is a number of miners from 2 to {MOST_COPIES}")
+    return int(said)
 
 
 def limit_of(request: web.Request, name: str) -> float | None:
@@ -90,6 +101,9 @@ class GatewayApp:
         add("POST", "/v1/chat/completions", self._guard(self._chat))
         add("POST", "/v1/completions", self._guard(self._complete))
         add("POST", "/v1/embeddings", self._guard(self._embeddings))
+        add("GET", "/v1/sealed", self._guard(self._sealed))
+        add("POST", "/v1/sealed", self._guard(self._sealed))
+        add("GET", "/v1/sealed/{hotkey}/{what:seal|attestation}", self._guard(self._sealed))
         add("GET", "/v1/models", self._guard(self._models))
         add("GET", "/v1/models/{model:.+}", self._guard(self._models))
         add("GET", "/v1/receipts/{id}", self._guard(self._receipts))
@@ -168,6 +182,18 @@ class GatewayApp:
                     return out.response
         finally:
             await settle_shielded(self._text, running, response)
+
+    async def _sealed(self, request: web.Request) -> web.StreamResponse:
+        """Orders that only a miner can read; see `Passing`."""
+        wish = wish_of(request, self._open_key)
+        if self._text is None:
+            raise ApiError(404, "invalid_request_error", "this gateway serves no text models")
+        passing = Passing(self._text)
+        if request.method == "POST":
+            return await passing.order(request, wish, await request.read())
+        if "hotkey" in request.match_info:
+            return await passing.fetched(request, wish)
+        return await passing.listed(request, wish)
 
     async def _trimmed(self, running: Running) -> AsyncGenerator[str, None]:
         """The text of an answer up to its first stop string."""

@@ -24,6 +24,7 @@ from ganglion.wire.call import Caller
 from ganglion.wire.receipts import Finish
 from ganglion.wire.text import ID_SIZE, TextRequest
 from neurons.gateway.confidential import Confidential
+from neurons.gateway.confirm import Answering, Confirmed
 from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError, TextCall
 from neurons.gateway.payer import CannotPay, Payer
@@ -80,6 +81,7 @@ class Wish:
     quick: bool = False
     confidential: bool = False
     capability: float | None = None
+    copies: int = 1
 
     def price_limit(self, of_key: int | None) -> float | None:
         """The lower of what the caller and the key's owner allow a miner to ask."""
@@ -98,7 +100,7 @@ class Running:
     request: TextRequest
     ranked: list[Miner]
     started: float = field(default_factory=time.monotonic)
-    relay: Relay | None = None
+    relay: Answering | None = None
     prompt_tokens: int = 0
     finish: str = "stop"
 
@@ -195,11 +197,17 @@ class TextGateway:
         if wish.verify_first and self.examiner is None:
             problem = "this gateway runs no engine to verify with; leave out X-Ganglion-Verify"
             raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
+        if wish.verify_first and wish.copies > 1:
+            problem = (
+                "X-Ganglion-Confirm asks other miners, X-Ganglion-Verify an engine: choose one"
+            )
+            raise ApiError(400, "invalid_request_error", problem, "unsupported_parameter")
         among = self._trusted_miners() if wish.confidential else None
         least_capability = capability_of(wish, self.router)
         # a token is a byte at least, and a turn adds a few: this bounds the prompt from above
         size = len(call.spoken.encode())
-        reserve = self.prices.cost(size + 8 * (len(call.messages) + 2), call.max_tokens)
+        most = self.prices.cost(size + 8 * (len(call.messages) + 2), call.max_tokens)
+        reserve = most * wish.copies
         kind = "chatcmpl-" if call.chat else "cmpl-"
         order = Order(
             kind + secrets.token_hex(12), model, blake2_256(body), reserve, wish.idempotency
@@ -207,9 +215,8 @@ class TextGateway:
         least = size // BYTES_A_TOKEN
         limit = wish.price_limit(await self.store.price_limit(wish.key))
         prefix = prefix_names(call.spoken)
-        wanted = Wanted(
-            model, least, limit, wish.exact, prefix, wish.quick, among, least_capability
-        )
+        exact = wish.exact or wish.copies > 1  # only there do honest miners give the same bits
+        wanted = Wanted(model, least, limit, exact, prefix, wish.quick, among, least_capability)
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise nobody_fits()
@@ -287,8 +294,15 @@ class TextGateway:
     ) -> AsyncGenerator[Delta, None]:
         secret = self.confidential if running.wish.confidential else None
         seal = None if secret is None else secret.caller
-        relay = Relay(
-            self.caller, self.identity, self.router, ranked, running.request, seal, self.payer
+
+        def make(miners: Sequence[Miner], request: TextRequest) -> Relay:
+            return Relay(self.caller, self.identity, self.router, miners, request, seal, self.payer)
+
+        copies, request = running.wish.copies, running.request
+        relay: Answering = (
+            make(ranked, request)
+            if copies == 1
+            else Confirmed(make, self.router, ranked, request, copies)
         )
         running.relay = relay
         try:
@@ -340,7 +354,7 @@ class TextGateway:
         if relay is None or not relay.tokens:
             await self.store.fail_request(order, key)
             return
-        cost = self.prices.cost(running.prompt_tokens, len(relay.tokens))
+        cost = self.prices.cost(running.prompt_tokens, len(relay.tokens)) * running.wish.copies
         parts = [self._part_row(running, part) for part in relay.parts]
         if running.wish.confidential and running.wish.idempotency is None:
             response = None  # kept for nobody

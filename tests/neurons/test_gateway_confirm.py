@@ -1,10 +1,16 @@
+# ruff: noqa: E402 - optional packages decide first whether this file runs
 """Answers that several miners must give alike: liars are outvoted, the dead replaced."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
+
+openai = pytest.importorskip("openai")
+pytest.importorskip("sqlalchemy")
 from running_miner import GENESIS, NETUID, Running, serving
+from test_gateway_openai import CHAT, MODEL, PRICES, gateways
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller
@@ -129,3 +135,44 @@ async def test_leaving_early_frees_all_miners(tiny: Loaded) -> None:
         await anext(stream)
         await stream.aclose()
         assert {m.open for m in net.router.miners.values()} == {0}
+
+
+async def test_over_openai_the_answer_is_confirmed_and_every_copy_is_billed(
+    tiny: Loaded, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        net = await network(stack, tiny, ["layer-skip", None, None])
+        async for gateway in gateways(tiny, tmp_path, *net.running):
+            chat = gateway.client.chat.completions
+            ask = {"model": MODEL, "messages": CHAT, "max_tokens": 40, "seed": 5}
+            confirm = {"X-Ganglion-Confirm": "2"}
+            told = [await chat.create(**ask, extra_headers=confirm) for _ in range(4)]
+            honest = gateway.client.with_options(default_headers=confirm).chat.completions
+            stream = await honest.create(**ask, stream=True)
+            pieces = [c.choices[0].delta.content or "" async for c in stream if c.choices]
+            texts = {one.choices[0].message.content for one in told}
+            assert texts == {"".join(pieces)}
+            usage = told[0].usage
+            assert usage is not None
+            each = PRICES.cost(usage.prompt_tokens, usage.completion_tokens)
+            assert gateway.spent() == (5 * 2 * each, 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"X-Ganglion-Confirm": "9"}, "from 2 to 4"),
+        ({"X-Ganglion-Confirm": "two"}, "from 2 to 4"),
+        ({"X-Ganglion-Confirm": "2", "X-Ganglion-Verify": "before"}, "choose one"),
+        ({"X-Ganglion-Confirm": "3"}, "3 miners must agree"),
+    ],
+)
+async def test_what_cannot_be_confirmed_is_said(
+    tiny: Loaded, tmp_path: Path, headers: dict[str, str], said: str
+) -> None:
+    async with serving(tiny, "//Bob") as one, serving(tiny, "//Charlie") as other:
+        async for gateway in gateways(tiny, tmp_path, one, other):
+            chat = gateway.client.chat.completions
+            with pytest.raises(openai.APIStatusError, match=said):
+                await chat.create(model=MODEL, messages=CHAT, max_tokens=4, extra_headers=headers)
+            assert gateway.spent() == (0, 0)
