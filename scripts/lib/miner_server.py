@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 import uvloop
 
 from ganglion.keys import Keypair
+from ganglion.wire.sealed import KeyRing
 from neurons import program
 
 program.limit_threads()
@@ -36,7 +38,10 @@ async def start(
     worker = Worker(loaded.model, pages=1024, width=32)
     worker.start()
     service = kind(worker, loaded.tokenizer, Identity(hotkey, GENESIS, NETUID))
-    app = MinerApp(Gate(hotkey.address), lambda who: 100.0 if who == staked else 0.0, service)
+    seals = KeyRing(hotkey, GENESIS, NETUID, time.time)
+    app = MinerApp(
+        Gate(hotkey.address), lambda who: 100.0 if who == staked else 0.0, service, seals=seals
+    )
     server = Server(app.app, "127.0.0.1", port)
     await server.start()
     return server, worker
