@@ -92,9 +92,11 @@ class PayingGateway:
 class Listed:
     """Stands in for a subnet's list of neurons."""
 
-    def __init__(self, hotkey: Keypair, targets: list[Target]) -> None:
-        self.hotkey = hotkey
-        self.block_hash = "0x" + "11" * 32
+    netuid = NETUID
+
+    def __init__(self, client: Client, hotkey: Keypair, targets: list[Target]) -> None:
+        self.client, self.hotkey = client, hotkey
+        self.block_hash = ""
         self.serving = tuple(
             Neuron(
                 i, t.hotkey, "", True, Axon(t.host, t.port, 4, 1, 0), 0, 0, 0, 0, 0, 0, 0, False, 0
@@ -103,7 +105,8 @@ class Listed:
         )
 
     async def view(self) -> Listed:
-        """Always the same."""
+        """Always the same neurons, at the head."""
+        self.block_hash = await self.client.head_hash()
         return self
 
 
@@ -129,7 +132,7 @@ class Market:
     async def settled(self) -> None:
         """Wait until every voucher on its way has arrived."""
         for gateway in self.gateways:
-            for purse in gateway.payer.purses.values():
+            for purse in list(gateway.payer.purses.values()):
                 await purse.drained()
 
     async def answers(self, miner: PaidMiner) -> list[PaidAnswer]:
@@ -181,7 +184,7 @@ async def gateway_on(
     stack.callback(store.close)
     caller = await stack.enter_async_context(Caller(hotkey))
     identity = Identity(hotkey, bytes.fromhex(client.genesis_hash[2:]), NETUID)
-    listed = cast(ChainLink, Listed(hotkey, targets))
+    listed = cast(ChainLink, Listed(client, hotkey, targets))
     found = Directory(listed, caller, Router(), "text")
     await found.refresh()
     payer = Payer(client, identity, caller, store, Terms(plan.deposit))

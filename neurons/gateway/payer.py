@@ -74,7 +74,7 @@ class Payer:
         for task in (self._keeping, *self._opening.values()):
             if task is not None:
                 task.cancel()
-        await asyncio.gather(*(purse.drained() for purse in self.purses.values()))
+        await asyncio.gather(*(purse.drained() for purse in list(self.purses.values())))
         try:
             await self.kept.release()
         except StoreProblem as e:
@@ -256,7 +256,7 @@ class Payer:
         """One round: tell others that our lanes are ours, look after each channel, deliver."""
         await self.kept.beat()
         now = await self._client.block_number()
-        for hotkey, purse in self.purses.items():
+        for hotkey, purse in list(self.purses.items()):
             purse.deliver()
             if purse.broken:
                 continue
