@@ -1,7 +1,7 @@
 """A miner's side of the proof of hardware: a class, and the chains that show it.
 
 One chain at a time, in a thread of its own, and no more than a tenth of the time: a challenge is
-cheap to send and dear to answer. Only validators of the subnet may send any.
+cheap to send and dear to answer. Only validators of the subnet may send any, a few in a turn.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -30,6 +31,7 @@ from subnets.hardware.chain import (
     draw,
     shape_of,
 )
+from subnets.hardware.judge import TRIES
 from subnets.hardware.measure import claim_of, fastest
 
 log = logging.getLogger("miner")
@@ -41,6 +43,16 @@ CALLER_SECONDS = 30.0
 CALLERS_KEPT = 4096
 ENDS_KEPT = 4
 RECENT = 8
+
+
+@dataclass(slots=True)
+class Turn:
+    """A validator's turn: a challenge and, while the rest after it lasts, some tries more."""
+
+    caller: bytes
+    free_at: float
+    tries: int = 1
+    spent: float = 0.0
 
 
 class HardwareService:
@@ -60,8 +72,9 @@ class HardwareService:
         self._clock, self._rest, self._caller_seconds = clock, rest, caller_seconds
         self._thread = ThreadPoolExecutor(1, "hardware")
         self._asked: OrderedDict[bytes, float] = OrderedDict()
+        self._turn = Turn(b"", 0.0)
         self._ends: OrderedDict[tuple[bytes, bytes], Matrix] = OrderedDict()
-        self._busy, self._free_at = False, 0.0
+        self._busy = False
         self.challenges = 0
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
 
@@ -126,7 +139,8 @@ class HardwareService:
     def _pause(self, started: float) -> None:
         """The end of a challenge, and the beginning of the rest."""
         now = self._clock()
-        self._busy, self._free_at = False, now + self._rest * (now - started)
+        self._busy, self._turn.spent = False, self._turn.spent + now - started
+        self._turn.free_at = now + self._rest * self._turn.spent
 
     def _admit(self, caller: bytes, rate: int) -> None:
         """Take note of a caller whose turn it is; Refusal for others."""
@@ -138,13 +152,16 @@ class HardwareService:
             raise Refusal(
                 409, "class", f"this miner claims class {self.rate}, not {rate}: ask again for it"
             )
-        now = self._clock()
-        wait = max(self._free_at, self._asked.get(caller, -1e9) + self._caller_seconds) - now
+        now, turn = self._clock(), self._turn
+        if not self._busy and turn.caller == caller and turn.tries < TRIES and now < turn.free_at:
+            turn.tries += 1
+            return
+        wait = max(turn.free_at, self._asked.get(caller, -1e9) + self._caller_seconds) - now
         if self._busy or wait > 0:
             raise Refusal(
                 429, "busy", "another challenge runs, or ran just now", max(1, round(wait))
             )
-        self._asked[caller] = now
+        self._turn, self._asked[caller] = Turn(caller, now), now
         self._asked.move_to_end(caller)
         while len(self._asked) > CALLERS_KEPT:
             self._asked.popitem(last=False)

@@ -35,7 +35,16 @@ from subnets.hardware.chain import (
     shape_of,
 )
 from subnets.hardware.check import is_end, read_end
-from subnets.hardware.judge import Capability, Outcome, Result, Timing, deadline, excuse, judge_time
+from subnets.hardware.judge import (
+    TRIES,
+    Capability,
+    Outcome,
+    Result,
+    Timing,
+    deadline,
+    excuse,
+    judge_time,
+)
 
 log = logging.getLogger("validator")
 
@@ -140,14 +149,20 @@ class HardwareChecks:
     async def challenge(
         self, targets: Sequence[Target], block_hash: bytes
     ) -> dict[str, Committed | Result]:
-        """What is timed: the classes and round trips, then every challenge at once."""
+        """What is timed: the classes and round trips, then every challenge at once; then, as
+        often as they may try, those that were late."""
         claims = await asyncio.gather(*(self._claim(target) for target in targets))
         found: dict[str, Committed | Result] = {}
         found |= {t.hotkey: c for t, c in zip(targets, claims) if isinstance(c, Result)}
         asked = [claim for claim in claims if isinstance(claim, Claimed)]
-        async with self._meter() as stalls:
-            answers = [self._commit(claim, block_hash, stalls) for claim in asked]
-            found |= zip((c.target.hotkey for c in asked), await asyncio.gather(*answers))
+        for _ in range(TRIES):
+            async with self._meter() as stalls:
+                answers = [self._commit(claim, block_hash, stalls) for claim in asked]
+                for claim, answer in zip(asked, await asyncio.gather(*answers)):
+                    was_late = claim.target.hotkey in found
+                    if not was_late or not is_busy(answer):  # with the chain that was late
+                        found[claim.target.hotkey] = answer
+            asked = [claim for claim in asked if is_late(found[claim.target.hotkey])]
         return found
 
     async def _claim(self, target: Target) -> Claimed | Result:
@@ -251,6 +266,16 @@ class HardwareChecks:
             detail = "the matrix is not the end of this chain: something was left out or is wrong"
             return replace(answer.result, outcome=Outcome.WRONG, detail=detail)
         return answer.result
+
+
+def is_late(answer: Committed | Result) -> bool:
+    """Whether a miner may try again."""
+    return isinstance(answer, Result) and answer.outcome is Outcome.LATE
+
+
+def is_busy(answer: Committed | Result) -> bool:
+    """Whether a miner was occupied."""
+    return isinstance(answer, Result) and answer.outcome is Outcome.BUSY
 
 
 def outcome_of(error: CallFailed) -> Outcome:

@@ -31,7 +31,7 @@ from neurons.validator.book import Book
 from neurons.validator.hardware import MOST, Committed, HardwareChecks, StallMeter
 from neurons.validator.server import StatusApp
 from subnets.hardware.chain import FASTEST, Machine, NumpyMachine, shape_of
-from subnets.hardware.judge import Capability, Outcome, Result
+from subnets.hardware.judge import TRIES, Capability, Outcome, Result
 from subnets.hardware.measure import claim_of
 
 ALICE, EVE = Keypair.from_uri("//Alice"), Keypair.from_uri("//Eve")
@@ -182,7 +182,7 @@ async def test_a_late_answer_is_told_how_late_it_was(alice: Caller) -> None:
     async with serving(miner(clock, machine=Paced(clock, TRUE / 3))) as target:
         result = await verdict(checks(alice, clock), target)
     assert result.outcome is Outcome.LATE
-    assert "took 1762 ms; class 480000000 has 979 ms: claim less" in result.detail
+    assert "took 1636 ms; class 459000000 has 950 ms: claim less" in result.detail
     assert result.measured == pytest.approx(TRUE / 3, rel=0.05)
 
 
@@ -229,13 +229,51 @@ async def test_challenges_are_no_lever(alice: Caller) -> None:
         status, words = await refused(ask(eve, target))
         assert status == 429
         assert "another challenge runs, or ran just now" in words
+        for _ in range(TRIES - 1):  # she may try again while her turn lasts
+            await ask(alice, target)
+        assert (await refused(ask(alice, target)))[0] == 429
         clock.now += REST * spent + 0.001
+        assert (await refused(ask(eve, target)))[0] == 429  # several tries need a longer rest
+        clock.now += 2 * REST * spent
         await ask(eve, target)
         clock.now += REST * spent + 0.001
         assert (await refused(ask(alice, target)))[0] == 429
         clock.now += CALLER_SECONDS
         await ask(alice, target)
-    assert service.challenges == 3
+    assert service.challenges == TRIES + 2
+
+
+class Recovering(Paced):
+    """Too slow, but for its third chain."""
+
+    walks = 0
+
+    def walk(self, material, start):  # type: ignore[no-untyped-def]
+        self.walks += 1
+        self.rate = TRUE if self.walks == TRIES else TRUE / 3
+        return super().walk(material, start)
+
+
+async def test_who_is_late_may_try_again(alice: Caller) -> None:
+    clock = Clock()
+    identity = Identity(MINERS[0], GENESIS, NETUID)
+    service = HardwareService(identity, Recovering(clock), permitted, CLASS, clock)
+    async with serving(service) as target:
+        assert (await verdict(checks(alice, clock), target)).outcome is Outcome.OK
+    assert service.challenges == TRIES
+
+
+async def test_a_late_chain_that_still_runs_is_late_not_busy(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neurons.validator.hardware.PATIENCE", 0.05)
+    service = miner(Clock(), machine=Sleeper(0.5))
+    async with serving(service) as target:
+        result = await verdict(checks(alice, Clock()), target)
+        while service._busy:
+            await asyncio.sleep(0.01)
+    assert result.outcome is Outcome.LATE
+    assert "no commitment within" in result.detail
 
 
 async def test_one_chain_at_a_time_also_when_the_asker_leaves() -> None:
