@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ganglion.attest.attestor import Attestor as Attestor
+    from ganglion.attest.policy import AttestPolicy as AttestPolicy
+    from ganglion.attest.verdict import Verdict as Verdict
     from ganglion.balance import Balance as Balance
     from ganglion.client import Client as Client
     from ganglion.errors import GanglionError as GanglionError
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from ganglion.wallet import Wallet as Wallet
 
 _HOME = {
+    "AttestPolicy": "attest.policy",
+    "Attestor": "attest.attestor",
     "Balance": "balance",
     "Client": "client",
     "CryptoType": "keys",
@@ -28,6 +33,7 @@ _HOME = {
     "Keypair": "keys",
     "Receipt": "receipt",
     "SyncClient": "sync",
+    "Verdict": "attest.verdict",
     "Wallet": "wallet",
 }
 

@@ -40,8 +40,12 @@ class Trust:
     @classmethod
     def load(cls, policy: Path | str, roots: Path | str | None = None) -> Self:
         """From a policy's TOML file and a folder of roots; BadPolicy or AttestUnavailable."""
-        known = None if roots is None else Roots.load(Path(roots))
-        return cls(AttestPolicy.load(Path(policy)), Attestor(known))
+        return cls.of(AttestPolicy.load(Path(policy)), roots)
+
+    @classmethod
+    def of(cls, policy: AttestPolicy, roots: Path | str | None = None) -> Self:
+        """A policy with a folder of roots; AttestUnavailable if that holds none."""
+        return cls(policy, Attestor(None if roots is None else Roots.load(Path(roots))))
 
     def book(self, genesis: bytes, netuid: int) -> VerdictBook:
         """A book of verdicts for one subnet."""

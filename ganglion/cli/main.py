@@ -21,6 +21,7 @@ OWN = {
     "tx": "sign and submit: transfer, stake, register, serve, or any call",
     "subnet": "list subnets, show one, its neurons and its metagraph",
     "channel": "pay through channels: open, list, top up, extend, redeem, close",
+    "attest": "judge evidence of trusted hardware, from a file or a miner",
     "weights": "show, set, commit and reveal weights",
     "market": "what miners ask for models, and what those cost at least",
     "lease": "lease capacity by the block: order, bid, accept, pay, close",

@@ -40,12 +40,13 @@ async def serving(
     seals: bool = True,
     till: Till | None = None,
     attest: Callable[[Identity, KeyRing], AttestService] | None = None,
+    place: tuple[bytes, int] = (GENESIS, NETUID),
     **worker: int,
 ) -> AsyncIterator[Running]:
-    identity = Identity(Keypair.from_uri(uri), GENESIS, NETUID)
+    identity = Identity(Keypair.from_uri(uri), *place)
     engine = Worker(loaded.model, pages=256, **worker)
     engine.start()
-    ring = KeyRing(identity.hotkey, GENESIS, NETUID, time.time) if seals else None
+    ring = KeyRing(identity.hotkey, *place, time.time) if seals else None
     attested = attest(identity, ring) if attest is not None and ring is not None else None
     embed = EmbedService(MeanEmbedder(loaded.model, loaded.tokenizer), identity)
     app = MinerApp(
