@@ -21,6 +21,7 @@ from ganglion import channels
 from ganglion.balance import Balance
 from ganglion.client import Client
 from ganglion.keys import Keypair, dev_key
+from ganglion.market import AskFacts
 from ganglion.subnet_views import Axon, Neuron
 from ganglion.voucher_file import VoucherFile
 from ganglion.wire.call import Caller, Target
@@ -108,6 +109,10 @@ class Listed:
         """Always the same neurons, at the head."""
         self.block_hash = await self.client.head_hash()
         return self
+
+    async def asks(self, view: Listed) -> dict[tuple[str, str], AskFacts]:
+        """Nobody asks on the chain: the status says the price."""
+        return {}
 
 
 @dataclass
