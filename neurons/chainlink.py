@@ -13,11 +13,12 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
-from ganglion import ss58
+from ganglion import market, ss58
 from ganglion.balance import Balance
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
+from ganglion.market import AskFacts
 from ganglion.receipt import Receipt
 from ganglion.subnet_views import Metagraph, Neuron
 
@@ -83,6 +84,13 @@ class ChainLink:
         head = await self.client.at_head()
         graph = await head.metagraph(self.netuid)
         return View(graph.block, head.at_hash or "", graph)
+
+    async def asks(self, view: View) -> dict[tuple[str, str], AskFacts]:
+        """What miners ask on the chain, by hotkey and model; nothing where it has no market."""
+        if not await market.has_market(self.client):
+            return {}
+        found = await market.asks(self.client.at(view.block_hash), self.netuid)
+        return {(ask.hotkey, ask.model): ask for ask in found}
 
     async def registration_cost(self) -> Balance:
         """What `burned_register` takes now."""

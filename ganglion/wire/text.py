@@ -155,11 +155,16 @@ class TextAnswer:
     """What came back, put together from the stream; nothing in it is believed yet."""
 
     tokens: list[int] = field(default_factory=list)
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     finish: Finish | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     signed: SignedReceipt | None = None
+
+    @property
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self.pieces)
 
     def take(self, event: str, data: bytes) -> bool:
         """Add one event; True when the answer is complete.
@@ -169,7 +174,7 @@ class TextAnswer:
         given = fields.load_object(data)
         if event == "tokens":
             self.tokens += fields.token_ids(given, "tokens", MAX_TOKENS)
-            self.text += fields.text(given, "text", fields.MAX_BODY)
+            self.pieces.append(fields.text(given, "text", fields.MAX_BODY))
             if "prompt_tokens" in given:
                 self.prompt_tokens = fields.integer(given, "prompt_tokens", 0, 1 << 31, None)
             return False

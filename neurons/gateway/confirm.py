@@ -21,6 +21,7 @@ from typing import Protocol
 from ganglion.wire.text import ID_SIZE, TextAnswer, TextRequest
 from neurons.gateway.relay import Delta, NoMiner, Part, Relay
 from neurons.gateway.router import Miner, Router
+from neurons.gateway.spoken import Spoken
 
 MOST_COPIES = 4
 Make = Callable[[Sequence[Miner], TextRequest], Relay]
@@ -80,7 +81,7 @@ class Confirmed:
         self._voices: list[Voice] = []
         self._gone: list[Voice] = []
         self._news = asyncio.Event()
-        self._texts = [""]  # the text delivered up to each token count
+        self._spoken = Spoken()
         self.tokens: list[int] = []
         self.final: TextAnswer | None = None
 
@@ -147,28 +148,34 @@ class Confirmed:
             self._call_spare(str(voice.failure))
 
     def _said(self) -> list[tuple[Voice, Said | None]]:
-        """What every voice gives next: a token and all text so far, or its end; None for not yet.
+        """What every voice gives next: a token and its text, or its end; None for not yet.
 
         A miner may send several tokens with their text at once, so of texts under way only what
         all have is compared.
         """
-        position = len(self.tokens)
-        tokens = [(voice, voice.at(position)) for voice in self._voices]
-        texts = [
-            self._texts[v.start] + v.relay.text_at(min(position + 1 - v.start, len(v.relay.tokens)))
-            for v, token in tokens
-            if token is not None
-        ]
-        ended = any(token is not None and token < 0 for _, token in tokens)
-        common = None if ended or not texts else min(map(len, texts))
-        known = iter(texts)
-        return [
-            (v, None if token is None else (token, next(known)[:common])) for v, token in tokens
-        ]
+        position, have = len(self.tokens), self._spoken.length
+        given = [(voice, voice.at(position)) for voice in self._voices]
+        ends = [self._end_of(v, position) for v, token in given if token is not None]
+        over = any(token is not None and token < 0 for _, token in given)
+        common, reached = None if over else min(ends, default=0), iter(ends)
+        said: list[tuple[Voice, Said | None]] = []
+        for voice, token in given:
+            one = None
+            if token is not None:
+                own, before = next(reached), self._spoken.ends[voice.start]
+                end = own if common is None else common
+                one = token, voice.relay.spoken.cut(have - before, end - before)
+            said.append((voice, one))
+        return said
+
+    def _end_of(self, voice: Voice, position: int) -> int:
+        """Characters of the answer after a voice's token at a position, or after its last."""
+        ends = voice.relay.spoken.ends
+        return self._spoken.ends[voice.start] + ends[min(position + 1 - voice.start, len(ends) - 1)]
 
     def _agree(self) -> Delta | None:
         """What all voices have said by now and was not delivered yet; sets `final` at the end."""
-        have = len(self.tokens)
+        have, heard = len(self.tokens), self._spoken.length
         while len(said := {one for _, one in self._said()}) == 1:
             one = said.pop()
             if one is None:
@@ -178,10 +185,10 @@ class Confirmed:
                     self.final = self._voices[0].relay.final
                 break
             self.tokens.append(one[0])
-            self._texts.append(one[1])
+            self._spoken.add(1, one[1])
         if len(self.tokens) == have:
             return None
-        return Delta(tuple(self.tokens[have:]), self._texts[-1][len(self._texts[have]) :])
+        return Delta(tuple(self.tokens[have:]), self._spoken.cut(heard, self._spoken.length))
 
     def _settle(self) -> bool:
         """Deal with voices that differ; whether anything was done."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import orjson
 
-from ganglion import market
 from ganglion.errors import GanglionError
 from ganglion.market import AskFacts
 from ganglion.subnet_views import Neuron
@@ -45,19 +44,12 @@ class Directory:
         """Read the subnet, then ask every miner that is new or not heard of lately."""
         self.view = view = await self.chain.view()
         self.block_hash = bytes.fromhex(view.block_hash.removeprefix("0x"))
-        self.asks = await self._read_asks(view)
+        self.asks = await self.chain.asks(view)
         serving = [n for n in view.serving if n.hotkey != self.chain.hotkey.address]
         found = await asyncio.gather(*(self._describe(neuron) for neuron in serving))
         self.router.update([miner for miner in found if miner is not None])
         if self.on_view is not None:
             self.on_view(view)
-
-    async def _read_asks(self, view: View) -> dict[tuple[str, str], AskFacts]:
-        """What miners ask on the chain, by hotkey and model; nothing where it has no market."""
-        if not await market.has_market(self.chain.client):
-            return {}
-        found = await market.asks(self.chain.client.at(view.block_hash), self.chain.netuid)
-        return {(ask.hotkey, ask.model): ask for ask in found}
 
     async def keep_fresh(self) -> None:
         """Refresh for ever; the last known facts serve while the chain is away."""

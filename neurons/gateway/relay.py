@@ -31,6 +31,7 @@ from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
 from neurons.gateway.payer import CannotPay, Payer
 from neurons.gateway.purse import Tab
 from neurons.gateway.router import Miner, Router
+from neurons.gateway.spoken import Spoken
 from neurons.identity import Identity
 
 STALL_GAPS = 50.0
@@ -59,18 +60,30 @@ class Delta:
 
 @dataclass(slots=True)
 class Attempt:
-    """One miner working on the answer from output token `start` on."""
+    """One miner working on the answer from output token `start` on.
+
+    `before` counts the characters of the answer up to there, `checked` those up to which its
+    text has been compared with what was delivered, `taken` and `heard` its tokens and pieces that
+    were looked at.
+    """
 
     miner: Miner
     request: TextRequest
     body: bytes
     start: int
-    before: str
+    before: int
     began: float
     answer: TextAnswer = field(default_factory=TextAnswer)
     tab: Tab | None = None
     task: asyncio.Task[None] | None = None
     delivered: int = 0
+    taken: int = 0
+    heard: int = 0
+    checked: int = 0
+    own: Spoken = field(default_factory=Spoken)
+
+    def __post_init__(self) -> None:
+        self.checked = self.before
 
     @property
     def reach(self) -> int:
@@ -156,7 +169,7 @@ class Relay:
         self._waiting, self._request = list(ranked), request
         self._inbox = _Inbox()
         self._active: list[Attempt] = []
-        self._texts = [""]  # the text delivered up to each token count
+        self.spoken = Spoken()
         self.tokens: list[int] = []
         self.parts: list[Part] = []
         self.failures: list[str] = []
@@ -168,11 +181,7 @@ class Relay:
     @property
     def text(self) -> str:
         """All text delivered."""
-        return self._texts[-1]
-
-    def text_at(self, count: int) -> str:
-        """The text of the first so many tokens."""
-        return self._texts[count]
+        return self.spoken.whole()
 
     @property
     def at_work(self) -> list[Miner]:
@@ -250,7 +259,7 @@ class Relay:
             return
         now = time.monotonic()
         body = request.to_bytes() if self._seal is None else padded(request.to_bytes())
-        attempt = Attempt(miner, request, body, start, self._texts[start], now, tab=tab)
+        attempt = Attempt(miner, request, body, start, self.spoken.ends[start], now, tab=tab)
         miner.open += 1
         attempt.task = asyncio.create_task(self._follow(attempt))
         self._active.append(attempt)
@@ -301,25 +310,24 @@ class Relay:
 
     def _advance(self, attempt: Attempt) -> Delta | None:
         """What this attempt adds to what was delivered. BadMessage if it contradicts that."""
-        mine, have = attempt.answer.tokens, len(self.tokens)
-        known = have - attempt.start
-        if mine[:known] != self.tokens[attempt.start : attempt.start + len(mine)]:
-            raise BadMessage("its tokens differ from those delivered already")
+        self._compare(attempt)
+        have = len(self.tokens)
         if attempt.reach <= have:
             return None
-        text = attempt.before + attempt.answer.text
-        if not text.startswith(self.text):
+        said, heard = attempt.before + attempt.own.length, self.spoken.length
+        if said < heard:
             raise BadMessage("its text differs from that delivered already")
-        now, new = time.monotonic(), tuple(mine[known:])
+        now, new = time.monotonic(), tuple(attempt.answer.tokens[have - attempt.start :])
         if not attempt.delivered and not attempt.start:
             self._router.on_first_token(attempt.miner, now - attempt.began)
         elif attempt.delivered:
             self._router.on_gap(attempt.miner, (now - self._last) / len(new))
         attempt.delivered += len(new)
         self._last = now
-        delta = Delta(new, text[len(self.text) :])
+        delta = Delta(new, attempt.own.cut(heard - attempt.before, said - attempt.before))
         self.tokens += new
-        self._texts += [text] * len(new)
+        self.spoken.add(len(new), delta.text)
+        attempt.checked = self.spoken.length
         rivals = [a for a in self._active if a is not attempt]
         self._active = [attempt]
         for rival in rivals:  # it lost a race, no more: it may be needed yet
@@ -328,6 +336,24 @@ class Relay:
             if rival.task is not None:
                 rival.task.cancel()
         return delta
+
+    def _compare(self, attempt: Attempt) -> None:
+        """BadMessage if what came just now contradicts what was delivered."""
+        new = attempt.answer.tokens[attempt.taken :]
+        at = attempt.start + attempt.taken
+        known = new[: max(len(self.tokens) - at, 0)]
+        if known != self.tokens[at : at + len(known)]:
+            raise BadMessage("its tokens differ from those delivered already")
+        attempt.taken += len(new)
+        if new or len(attempt.answer.pieces) > attempt.heard:
+            attempt.own.add(len(new), "".join(attempt.answer.pieces[attempt.heard :]))
+            attempt.heard = len(attempt.answer.pieces)
+        before, begin = attempt.before, attempt.checked
+        end = min(before + attempt.own.length, self.spoken.length)
+        if begin < end:
+            if attempt.own.cut(begin - before, end - before) != self.spoken.cut(begin, end):
+                raise BadMessage("its text differs from that delivered already")
+            attempt.checked = end
 
     def _finish(self, attempt: Attempt) -> None:
         """The attempt says that the answer is complete. BadReceipt if it did not sign it."""

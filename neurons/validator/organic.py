@@ -50,7 +50,7 @@ def stored_answer(value: object) -> TextAnswer:
     signed = SignedReceipt.from_json(given["receipt"])
     return TextAnswer(
         tokens=list(given["tokens"]),
-        text=str(given["text"]),
+        pieces=[str(given["text"])],
         finish=signed.receipt.finish,
         prompt_tokens=int(given["prompt_tokens"]),
         completion_tokens=int(given["completion_tokens"]),

@@ -28,7 +28,7 @@ class Listed(Directory):
     """A directory that was told its miners."""
 
     def __init__(self, caller: Caller, router: Router) -> None:
-        self.router, self._caller, self.block_hash = router, caller, bytes(32)
+        super().__init__(None, caller, router, "text")  # type: ignore[arg-type]
 
 
 async def serve(port: int, miners: list[str]) -> None:

@@ -59,6 +59,9 @@ class Chain:
     async def view(self) -> "Chain":
         return self
 
+    async def asks(self, view: "Chain") -> dict[tuple[str, str], object]:
+        return {}
+
 
 @dataclass
 class Gatewayed:

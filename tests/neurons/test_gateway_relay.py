@@ -87,7 +87,7 @@ async def test_a_quiet_miner_gets_a_rival_and_the_loser_is_let_go(miner: Running
 
 
 @asynccontextmanager
-async def falling_silent(miner: Target, after: int) -> AsyncIterator[Target]:
+async def falling_silent(miner: Target, after: int, hang: bool = True) -> AsyncIterator[Target]:
     """The miner's answers, of which only the first `after` events come through."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,7 +95,8 @@ async def falling_silent(miner: Target, after: int) -> AsyncIterator[Target]:
         onward.write(await reader.readuntil(b"\r\n\r\n") + await reader.read(1 << 16))
         for _ in range(after):
             writer.write(await back.readuntil(b"\n\n"))
-        await reader.read()
+        if hang:
+            await reader.read()
         onward.close()
         writer.close()
 
@@ -141,16 +142,16 @@ async def test_nobody_left_is_said_with_the_reasons() -> None:
 async def test_a_miner_that_contradicts_what_was_delivered_is_dropped(
     tiny: Loaded, miner: Running
 ) -> None:
-    async with serving(tiny, "//Charlie") as second, Caller(ALICE) as caller:
-        one = relay(caller, miner.target, second.target)
-        async for _ in one.stream():
-            if len(one.tokens) == 5:
-                one.tokens[3] ^= 1  # as if the first miner had delivered another token
-                miner.worker.stop()
-                with pytest.raises(NoMiner, match="differ"):
-                    async for _ in one.stream():
-                        pass
-                break
+    async with (
+        falling_silent(miner.target, 6, hang=False) as first,
+        serving(tiny, "//Charlie") as second,
+        Caller(ALICE) as caller,
+    ):
+        one = relay(caller, first, second.target)
+        with pytest.raises(NoMiner, match="differ"):
+            async for _ in one.stream():
+                if one.tokens:  # as if the first miner had delivered another token
+                    one.tokens[-1] ^= 1
 
 
 async def test_leaving_early_frees_the_miner(miner: Running) -> None:
