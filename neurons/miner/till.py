@@ -55,6 +55,7 @@ class Bill:
     credit: int
     sent: int = 0
     paid: int = 0
+    ended: bool = False
     paid_more: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -227,6 +228,7 @@ class Till:
 
     def _ended(self, bill: Bill) -> None:
         """The last voucher may still be on its way."""
+        bill.ended = True
         if bill.paid >= bill.due:
             self._judge(bill)
         else:
@@ -287,6 +289,8 @@ class Till:
         for bill, amount in more:
             bill.paid = max(bill.paid, amount)
             bill.paid_more.set()
+            if bill.ended and bill.paid >= bill.due:
+                self._judge(bill)
 
 
 def _owed(message: str) -> Refusal:
