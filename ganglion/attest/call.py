@@ -15,11 +15,12 @@ from typing import Self
 
 from ganglion.attest.attestor import Attestor
 from ganglion.attest.book import Live, VerdictBook
+from ganglion.attest.evidence import MAX_EVIDENCE
 from ganglion.attest.policy import AttestPolicy
 from ganglion.attest.roots import Roots
 from ganglion.attest.statement import PATH
 from ganglion.errors import GanglionError
-from ganglion.wire.call import CallFailed, Target
+from ganglion.wire.call import CallFailed, Patience, Target
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.sealed import SealKey
 from ganglion.wire.sealed_call import SealedCaller, Way
@@ -28,6 +29,11 @@ RETRY_SECONDS = 30.0
 """How long a miner without good evidence is not asked again."""
 
 AT_ONCE = 32
+PATIENCE = Patience(idle=90.0)
+"""Hardware may take its time: a quote takes moments, the tokens of many GPUs half a minute."""
+
+MAX_STATEMENT = 4 * MAX_EVIDENCE
+"""Bytes of the longest statement: JSON inside JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ class AttestedCaller(SealedCaller):
         if not nonce:
             raise NotAttested("no block of the chain has been read yet")
         try:
-            body = await self._caller.fetch(target, "GET", f"{PATH}?nonce=0x{nonce.hex()}")
+            path = f"{PATH}?nonce=0x{nonce.hex()}"
+            body = await self._caller.fetch(target, "GET", path, b"", PATIENCE, MAX_STATEMENT)
             return self.book.admit(target.hotkey, nonce, body, time.time())
         except CallFailed as e:
             if e.status != 404:

@@ -104,22 +104,30 @@ class Caller:
         return signed
 
     async def pieces(
-        self, target: Target, method: str, path: str, body: bytes = b""
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        patience: Patience | None = None,
+        most: int = 16 * MAX_BODY,
     ) -> AsyncIterator[bytes]:
-        """The body of the reply as it arrives; CallFailed for anything but status 200."""
+        """The body of the reply as it arrives; CallFailed for anything but status 200, and for
+        one of more than `most` bytes. `patience` replaces the caller's own."""
         if self._session is None:
             raise RuntimeError("use Caller in an `async with` block")
         headers = self._headers(target, method, path, body)
         url, size = target.url + path, 0
+        timeout = self._timeout if patience is None else patience.timeout()
         try:
             async with self._session.request(
-                method, url, data=body or None, headers=headers, timeout=self._timeout
+                method, url, data=body or None, headers=headers, timeout=timeout
             ) as reply:
                 if reply.status != 200:
                     raise await _refusal(reply)
                 async for piece in reply.content.iter_any():
                     size += len(piece)
-                    if size > 16 * MAX_BODY:
+                    if size > most:
                         raise CallFailed("bad-format", "the answer is larger than anyone needs")
                     yield piece
         except aiohttp.ClientConnectorError as e:
@@ -129,9 +137,18 @@ class Caller:
         except (aiohttp.ClientError, OSError) as e:
             raise CallFailed("unreachable", f"{target.url} broke the connection: {e}") from e
 
-    async def fetch(self, target: Target, method: str, path: str, body: bytes = b"") -> bytes:
+    async def fetch(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        patience: Patience | None = None,
+        most: int = 16 * MAX_BODY,
+    ) -> bytes:
         """The whole reply of a short call."""
-        return b"".join([piece async for piece in self.pieces(target, method, path, body)])
+        pieces = self.pieces(target, method, path, body, patience, most)
+        return b"".join([piece async for piece in pieces])
 
     async def events(
         self, target: Target, body: bytes, path: str = PATH

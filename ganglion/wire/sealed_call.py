@@ -8,12 +8,15 @@ from typing import Protocol
 
 from ganglion import ss58
 from ganglion.wire import sealed
-from ganglion.wire.call import CallFailed, Target, TimedAnswer, timed
-from ganglion.wire.fields import BadMessage
+from ganglion.wire.call import CallFailed, Patience, Target, TimedAnswer, timed
+from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.sealed import Opener, SealKey, SignedKey
 from ganglion.wire.text import TextRequest
 
 MOST_KEYS = 10_000
+MAX_KEY = 4096
+"""Bytes of the longest announcement of a sealing key."""
+
 CONFLICT = 409
 """The status of a miner that no longer has the key: it restarted, say."""
 
@@ -21,8 +24,16 @@ CONFLICT = 409
 class Way(Protocol):
     """How sealed requests travel: a `Caller`, or a `GatewayCaller`."""
 
-    async def fetch(self, target: Target, method: str, path: str, body: bytes = b"") -> bytes:
-        """The whole reply of a short call."""
+    async def fetch(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        patience: Patience | None = None,
+        most: int = MAX_BODY,
+    ) -> bytes:
+        """The whole reply of a short call, of at most so many bytes."""
 
     def events(
         self, target: Target, body: bytes, path: str = sealed.PATH
@@ -43,7 +54,7 @@ class SealedCaller:
         found, until = self._known.get(target.hotkey, (None, 0.0))
         if found is not None and until > now:
             return found
-        reply = await self._caller.fetch(target, "GET", sealed.KEY_PATH)
+        reply = await self._caller.fetch(target, "GET", sealed.KEY_PATH, most=MAX_KEY)
         try:
             signed = SignedKey.from_bytes(reply)
             miner = ss58.decode(target.hotkey, prefix=None)

@@ -47,7 +47,7 @@ class GatewayCaller:
     async def signer(self) -> bytes:
         """The public key of the hotkey that the gateway signs with; CallFailed without one."""
         if self._caller is None:
-            said = await self._whole("GET", "/sealed", b"")
+            said = b"".join([piece async for piece in self._pieces("GET", "/sealed", b"")])
             try:
                 hotkey = fields.text(fields.load_object(said), "hotkey", 64)
                 self._caller = ss58.decode(hotkey, prefix=None)
@@ -55,9 +55,18 @@ class GatewayCaller:
                 raise CallFailed("bad-format", f"the gateway does not say who it is: {e}") from e
         return self._caller
 
-    async def fetch(self, target: Target, method: str, path: str, body: bytes = b"") -> bytes:
+    async def fetch(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        patience: Patience | None = None,
+        most: int = MAX_BODY,
+    ) -> bytes:
         """The miner's whole reply to a short call: its sealing key, its evidence."""
-        return await self._whole(method, f"/sealed/{target.hotkey}{path.removeprefix('/v1')}", body)
+        path = f"/sealed/{target.hotkey}{path.removeprefix('/v1')}"
+        return b"".join([p async for p in self._pieces(method, path, body, patience, most)])
 
     async def events(
         self, target: Target, body: bytes, path: str = PATH
@@ -74,22 +83,27 @@ class GatewayCaller:
             for event in events:
                 yield event
 
-    async def _whole(self, method: str, path: str, body: bytes) -> bytes:
-        return b"".join([piece async for piece in self._pieces(method, path, body)])
-
-    async def _pieces(self, method: str, path: str, body: bytes) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        patience: Patience | None = None,
+        most: int = SLACK * MAX_BODY,
+    ) -> AsyncIterator[bytes]:
         if self._session is None:
             raise RuntimeError("use GatewayCaller in an `async with` block")
         url, size = self.url + path, 0
+        timeout = self._timeout if patience is None else patience.timeout()
         try:
             async with self._session.request(
-                method, url, data=body or None, timeout=self._timeout
+                method, url, data=body or None, timeout=timeout
             ) as reply:
                 if reply.status != 200:
                     raise _refusal(reply.status, await reply.content.read(4096))
                 async for piece in reply.content.iter_any():
                     size += len(piece)
-                    if size > SLACK * MAX_BODY:
+                    if size > most:
                         raise CallFailed("bad-format", "the answer is larger than anyone needs")
                     yield piece
         except TimeoutError as e:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from ganglion import ss58
 from ganglion.attest import statement
+from ganglion.attest.call import MAX_STATEMENT, PATIENCE
 from ganglion.hashing import blake2_256
 from ganglion.wire import fields, sealed, sse
 from ganglion.wire.call import Caller, CallFailed
@@ -76,7 +77,7 @@ class Passing:
             path += f"?nonce=0x{nonce.hex()}"
         miner = self._miner(request.match_info["hotkey"])
         try:
-            body = await self._caller.fetch(miner.target, "GET", path)
+            body = await self._caller.fetch(miner.target, "GET", path, b"", PATIENCE, MAX_STATEMENT)
         except CallFailed as e:
             raise passed_on(e) from e
         return web.Response(body=body, content_type="application/json")

@@ -30,7 +30,10 @@ MOST_BLOCKS_BEHIND = 64
 """The oldest block that evidence is made for."""
 
 RUNS_A_MINUTE, CALLER_RUNS = 30, 6
-MOST_WAITING = 64
+MOST_QUEUED = 8
+LOOKS, LOOK_SECONDS = 6, 0.5
+"""How often, and after how long, an unknown block is looked for again."""
+
 KEPT = 64
 COMMAND_SECONDS = 60.0
 
@@ -77,9 +80,11 @@ def command_evidence(line: str, kind: str) -> Make:
         try:
             out, said = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
         except TimeoutError as e:
-            process.kill()
-            await process.wait()
             raise NoEvidence(f"{words[0]} took over {COMMAND_SECONDS:g} s") from e
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode:
             last = said.decode("utf-8", "replace").strip().splitlines()[-1:]
             raise NoEvidence(f"{words[0]} ended with {process.returncode}: {''.join(last)[:300]}")
@@ -125,7 +130,7 @@ class AttestService:
         self._made: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
         self._runs: deque[tuple[float, bytes]] = deque()
         self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._making: dict[tuple[bytes, bytes], asyncio.Task[bytes]] = {}
 
     def sign_answer(self, receipt: Receipt, text: str) -> bytes:
         """The attested key's signature over an answer."""
@@ -134,40 +139,49 @@ class AttestService:
     async def statement(self, nonce: bytes, caller: bytes) -> bytes:
         """The signed statement for a block hash. Refusal for old blocks and for too many runs,
         NoEvidence if the command failed, or the errors of the connection to the chain."""
-        seal = self._seals.announced().key
-        found = self._made.get((nonce, seal.key))
-        if found is not None:
-            return found
-        if self._waiting >= MOST_WAITING:
-            raise Refusal(429, "busy", "too many wait for evidence here already", 5)
-        self._waiting += 1
-        try:
-            async with self._turn:
-                found = self._made.get((nonce, seal.key))  # made while we waited?
-                if found is None:
-                    found = await self._fresh(nonce, caller)
-                return found
-        finally:
-            self._waiting -= 1
+        about = nonce, self._seals.announced().key.key
+        if about in self._made:
+            return self._made[about]
+        if about not in self._making:
+            await self._check(nonce)
+        if about not in self._making:  # nobody else began while the chain was asked
+            self._count_run(caller)
+            task = asyncio.create_task(self._fresh(nonce))
+            self._making[about] = task
+            task.add_done_callback(lambda done: self._ended(about, done))
+        # who stops waiting does not stop it: others wait too, and it is kept
+        return await asyncio.shield(self._making[about])
 
-    async def _fresh(self, nonce: bytes, caller: bytes) -> bytes:
-        behind = await self._behind(nonce)
+    def _ended(self, about: tuple[bytes, bytes], task: asyncio.Task[bytes]) -> None:
+        self._making.pop(about, None)
+        if not task.cancelled() and task.exception() is None:
+            self._made[about] = task.result()
+            while len(self._made) > KEPT:
+                self._made.popitem(last=False)
+
+    async def _check(self, nonce: bytes) -> None:
+        """Refusal unless the nonce is a block of late; another node may know the newest before
+        ours does, so it is waited for."""
+        for _ in range(LOOKS):
+            behind = await self._behind(nonce)
+            if behind is not None:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
         if behind is None or behind > MOST_BLOCKS_BEHIND:
             raise Refusal(
                 400, "nonce", "the nonce is no block of this chain, or too old: give the newest's"
             )
-        self._count_run(caller)
-        seal, hotkey = self._seals.announced().key, self._identity.hotkey
-        draft = Statement(seal, self._signer.public_key, nonce, bytes(32))
-        evidence = await self._make(draft.report_data())
-        signed = SignedStatement.make(seal, self._signer.public_key, nonce, evidence, hotkey)
-        body = signed.to_bytes()
-        if len(evidence) > MAX_EVIDENCE:
-            raise NoEvidence(f"the evidence is longer than {MAX_EVIDENCE} bytes")
-        self._made[nonce, seal.key] = body
-        while len(self._made) > KEPT:
-            self._made.popitem(last=False)
-        return body
+
+    async def _fresh(self, nonce: bytes) -> bytes:
+        """Run the command, after those who came before."""
+        async with self._turn:
+            seal, hotkey = self._seals.announced().key, self._identity.hotkey
+            draft = Statement(seal, self._signer.public_key, nonce, bytes(32))
+            evidence = await self._make(draft.report_data())
+            if len(evidence) > MAX_EVIDENCE:
+                raise NoEvidence(f"the evidence is longer than {MAX_EVIDENCE} bytes")
+            made = SignedStatement.make(seal, self._signer.public_key, nonce, evidence, hotkey)
+            return made.to_bytes()
 
     def _count_run(self, caller: bytes) -> None:
         """Note a run of the command; Refusal if there were too many in the last minute."""
@@ -175,6 +189,8 @@ class AttestService:
         while self._runs and now - self._runs[0][0] > 60:
             self._runs.popleft()
         by = Counter(who for _, who in self._runs)
+        if len(self._making) >= MOST_QUEUED:
+            raise Refusal(429, "busy", "too many wait for evidence here already", 5)
         if len(self._runs) >= RUNS_A_MINUTE or by[caller] >= CALLER_RUNS:
             raise Refusal(429, "busy", "evidence was made often enough this minute", 10)
         self._runs.append((now, caller))

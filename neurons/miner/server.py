@@ -94,6 +94,8 @@ class MinerApp:
     def _slot(self, caller: bytes) -> Any:
         """A place among the caller's open requests; Refusal when it has too many."""
         most = CALLER_LIMIT if self.standing(caller) > 0 else STRANGER_LIMIT
+        if self.till is not None:  # who has paid so often may have so many more open
+            most = min(most + self.till.paid_by(caller), CALLER_LIMIT)
         if self.open[caller] >= most:
             self.refused["busy"] += 1
             raise Refusal(429, "busy", f"you have {most} open requests here already", 1)
@@ -126,7 +128,8 @@ class MinerApp:
         assert self.attest is not None
         try:
             nonce = fields.hexadecimal(request.query, "nonce", 32)
-            return Reply(await self.attest.statement(nonce, signed.caller))
+            with self._slot(signed.caller):
+                return Reply(await self.attest.statement(nonce, signed.caller))
         except BadMessage as e:
             raise Refusal(400, "nonce", f"give the hash of the newest block: {e}") from e
         except GanglionError as e:

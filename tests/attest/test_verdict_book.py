@@ -188,7 +188,10 @@ async def test_an_evidence_of_another_key_is_refused() -> None:
         world.book.admit(BOB.address, block(100), forged, world.now)
 
 
-async def test_evidence_is_made_once_a_block_and_not_too_often() -> None:
+async def test_evidence_is_made_once_a_block_and_not_too_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attest, "LOOK_SECONDS", 0.0)
     world = World()
     same = await asyncio.gather(*(world.say() for _ in range(20)))
     assert len(set(same)) == 1
@@ -203,6 +206,40 @@ async def test_evidence_is_made_once_a_block_and_not_too_often() -> None:
         await world.say(block(50))
     await world.say(block(50), BOB.public_key)
     assert world.runs == attest.CALLER_RUNS + 1
+
+
+async def test_who_stops_waiting_does_not_stop_the_machine() -> None:
+    """Evidence takes time: it is made for all who ask, also when the first one leaves."""
+    world, go = World(), asyncio.Event()
+    quick = world.miner._make
+
+    async def slow(data: bytes) -> bytes:
+        await go.wait()
+        return await quick(data)
+
+    world.miner._make = slow
+    first = asyncio.create_task(world.say())
+    second = asyncio.create_task(world.say())
+    await asyncio.sleep(0.01)
+    first.cancel()
+    go.set()
+    assert SignedStatement.from_bytes(await second).statement.nonce == block(100)
+    assert (await world.say(), world.runs) == (second.result(), 1)
+
+
+async def test_a_block_that_our_node_does_not_know_yet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attest, "LOOK_SECONDS", 0.001)
+    world, looks = World(), []
+
+    async def late(block_hash: bytes) -> int | None:
+        looks.append(block_hash)
+        return 0 if len(looks) == 3 else None
+
+    world.miner._behind = late
+    assert await world.say()
+    assert len(looks) == 3
 
 
 async def test_a_badge_is_shown_only_while_it_is_true_and_says_mock() -> None:

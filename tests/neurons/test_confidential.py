@@ -38,6 +38,7 @@ from neurons.gateway.service import Prices, TextGateway
 from neurons.gateway.store import Store
 from neurons.http import Server
 from neurons.identity import Identity
+from neurons.miner import attest
 from neurons.miner.attest import AttestService, Make, command_evidence, mock_evidence
 
 ALICE = Keypair.from_uri("//Alice")
@@ -251,7 +252,10 @@ async def test_a_command_gets_the_report_data(tmp_path: Path) -> None:
     assert orjson.loads(made)["report_data"] == "0x" + "05" * 64
 
 
-async def test_a_miner_tells_strangers_little_of_what_failed(tiny: Loaded, tmp_path: Path) -> None:
+async def test_a_miner_tells_strangers_little_of_what_failed(
+    tiny: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attest, "LOOK_SECONDS", 0.0)
     chain = Chain()
     broken = command_evidence(str(tmp_path / "secret-path"), "tdx-v4")
     async with serving(tiny, attest=chain.attesting(broken, "tdx-v4")) as miner:
