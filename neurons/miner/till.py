@@ -94,6 +94,7 @@ class Till:
         self._allocated = {key: v.voucher.cumulative for key, v in self.ledger.best.items()}
         self._left: defaultdict[int, float] = defaultdict(float)
         self._settled: Counter[int] = Counter()
+        self._payers: Counter[bytes] = Counter()
         self._asked: dict[int, tuple[float, asyncio.Future[ChannelFacts | None] | None]] = {}
         self._one_at_a_time = asyncio.Lock()
 
@@ -174,6 +175,10 @@ class Till:
         for key in [key for key in self._allocated if key[0] == number]:
             del self._allocated[key]
 
+    def paid_by(self, caller: bytes) -> int:
+        """How many answers a caller has paid in full since this miner started."""
+        return self._payers[caller]
+
     # --- answers ---
 
     async def metered(self, order: Order, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
@@ -240,7 +245,9 @@ class Till:
         del self._bills[bill.name]
         channel, unpaid = bill.terms.channel, bill.due - bill.paid
         self._settled[channel] += 1
-        if unpaid > 0:
+        if unpaid <= 0 < bill.paid:
+            self._payers[bill.name[0]] += 1
+        elif unpaid > 0:
             self._left[channel] += unpaid / bill.terms.prices.cost(bill.prompt, bill.credit * CHUNK)
             log.info("channel %d leaves %d rao of an answer unpaid", channel, unpaid)
 

@@ -27,7 +27,7 @@ from ganglion.wire.paid import VOUCHER_PATH, Offer, PayTerms, UnitPrices, Vouche
 from ganglion.wire.text import Reported, Sampling, TextAnswer, TextRequest
 from neurons.engine.load import Loaded
 from neurons.miner.redeemer import Redeemer
-from neurons.miner.till import LEFT_UNPAID, Bill, Till
+from neurons.miner.till import Bill, Till
 
 ALICE, BOB, DAVE = dev_key("Alice"), dev_key("Bob"), dev_key("Dave")
 PRICES = UnitPrices.flat(1_000_000)  # a rao a token
@@ -269,3 +269,15 @@ def test_vouchers_are_redeemed_seldom_but_in_time(tmp_path: Path) -> None:
         assert (box.channels, box.ledger.best, box.kept.load()) == ({}, {}, [])
 
     on_chain(tmp_path, 5, work)
+
+
+async def test_who_pays_may_have_more_answers_open(tiny: Loaded, tmp_path: Path) -> None:
+    own = replace(CHANNEL, payer=DAVE.public_key, signer=DAVE.public_key)  # Dave has no stake
+    async with serving(tiny, till=till(tmp_path, own)) as miner, Caller(DAVE) as caller:
+        payer = Payer(caller, miner)
+        for _ in range(2):
+            await payer.ask(request(3))
+        streams = [caller.events(miner.target, request(60).to_bytes()) for _ in range(7)]
+        opened = await asyncio.gather(*map(anext, streams), return_exceptions=True)
+        busy = [e for e in opened if isinstance(e, CallFailed)]
+        assert [e.status for e in busy] == [429]  # four, and two more
