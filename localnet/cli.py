@@ -18,7 +18,7 @@ from typing import NoReturn
 from ganglion.errors import GanglionError
 from localnet.ground import standing
 from localnet.node_process import free_port
-from localnet.plan import Options, PlanError, make_plan
+from localnet.plan import HONEST, WRONG_MODEL, Options, PlanError, make_plan
 from localnet.processes import ProcessFailed
 
 DEFAULT_PORT = 9944
@@ -34,6 +34,13 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--epochs", type=int, metavar="N", help="with --exit: stop after N epochs")
     up.add_argument("--exit", action="store_true", help="stop when the epochs are over")
     up.add_argument("--json", action="store_true", help="print one JSON line at the end")
+    up.add_argument(
+        "--fault",
+        default=WRONG_MODEL,
+        metavar="KIND",
+        help="what the planted bad miner does, a name of docs/verification.md or class-cheat, "
+        "see docs/hardware.md; default: wrong-model",
+    )
     up.add_argument("--no-fault", action="store_true", help="plant no bad miner")
     up.add_argument(
         "--rpc-port", type=int, default=DEFAULT_PORT, metavar="PORT", help="default: 9944"
@@ -52,7 +59,8 @@ def run(argv: Sequence[str]) -> int:
     """Run the command line; the exit code. Whatever goes wrong is one sentence."""
     args = parser().parse_args(argv)
     try:
-        plan = make_plan(args.validators, args.miners, faulty=not args.no_fault)
+        check_fault(args.fault)
+        plan = make_plan(args.validators, args.miners, HONEST if args.no_fault else args.fault)
         options = make_options(args)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupted)
@@ -64,6 +72,15 @@ def run(argv: Sequence[str]) -> int:
         return 1
     except (KeyboardInterrupt, CancelledError):
         return 130
+
+
+def check_fault(kind: str) -> None:
+    """Raise PlanError unless there is such a fault; only who asks for another loads them."""
+    if kind == WRONG_MODEL:
+        return
+    kinds = (*import_module("localnet.faults").KINDS, "class-cheat")
+    if kind not in kinds:
+        raise PlanError(f"--fault {kind}: there is no such fault, but {', '.join(kinds)}")
 
 
 def make_options(args: argparse.Namespace) -> Options:

@@ -17,8 +17,9 @@ FACTOR = 2
 
 
 def cheating_rate(machine: Machine) -> int:
-    """The class that a machine of twice the speed would claim."""
-    return min(claim_of(FACTOR * measure(machine)), FASTEST)
+    """The class that a machine of twice the speed would claim. Processor time is counted, so that
+    what else runs at the moment does not make the claim more modest."""
+    return min(claim_of(FACTOR * measure(machine, time.thread_time)), FASTEST)
 
 
 class HalfChain:

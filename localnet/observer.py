@@ -34,13 +34,20 @@ class Seen:
     """Checks of one miner, those found right, and what was wrong with the latest others.
 
     `reasons` counts codes among the checks that validators remember, `complaint` is the last one's
-    sentence.
+    sentence. Challenges of its hardware are counted apart.
     """
 
     answers: int = 0
     verified: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     complaint: str = ""
+    hardware_checks: int = 0
+    hardware_passes: int = 0
+
+    def add_hardware(self, known: dict[str, Any]) -> None:
+        """Enter what one validator knows of its hardware."""
+        self.hardware_checks += known["checks"]
+        self.hardware_passes += known["passes"]
 
     def add(self, record: dict[str, Any]) -> None:
         """Enter one validator's record."""
@@ -103,8 +110,11 @@ class Observer:
         """What the validators' books say of each miner's hotkey, summed."""
         total: dict[str, Seen] = {}
         for path in self.books.glob(f"*-{netuid}.json"):
-            for hotkey, record in json.loads(path.read_text())["records"].items():
+            book = json.loads(path.read_text())
+            for hotkey, record in book["records"].items():
                 total.setdefault(hotkey, Seen()).add(record)
+            for hotkey, known in book["hardware"].items():
+                total.setdefault(hotkey, Seen()).add_hardware(known)
         return total
 
     def report(self) -> dict[str, Any]:
@@ -131,6 +141,8 @@ class Observer:
                     "verified": seen.verified,
                     "reasons": dict(seen.reasons),
                     "complaint": seen.complaint,
+                    "hardware_checks": seen.hardware_checks,
+                    "hardware_passes": seen.hardware_passes,
                     "incentive": neuron.incentive if neuron else 0,
                     "emission_rao": watch.emission[member.hotkey.address],
                 }

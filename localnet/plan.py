@@ -81,8 +81,9 @@ def key(*path: str) -> Keypair:
     return Keypair.from_uri("".join(f"//{p}" for p in path))
 
 
-def make_plan(validators: int, miners: int, faulty: bool = True) -> Plan:
-    """Split miners between the two subnets and plant one fault among the text miners.
+def make_plan(validators: int, miners: int, fault: str = WRONG_MODEL) -> Plan:
+    """Split miners between the two subnets and plant one fault among the text miners (`honest`:
+    none).
 
     A quarter of the miners (at least one when there are two or more) serves embeddings, the
     rest text. Every validator judges both subnets, with one process each. Raises PlanError.
@@ -99,10 +100,10 @@ def make_plan(validators: int, miners: int, faulty: bool = True) -> Plan:
     texters = miners - embedders
     tasks = [TEXT, EMBEDDING] if embedders else [TEXT]
     plan = Plan([Subnet(t, key("localnet", t), key("localnet", t, "hotkey")) for t in tasks])
-    bad = texters - 1 if faulty and texters >= 2 else -1
+    bad = texters - 1 if texters >= 2 else -1
     for i in range(miners):
         task = TEXT if i < texters else EMBEDDING
-        kind = WRONG_MODEL if i == bad else HONEST
+        kind = fault if i == bad else HONEST
         plan.miners.append(_neuron("miner", i, task, kind))
     for i in range(validators):
         plan.validators += [_neuron("validator", i, task, HONEST) for task in tasks]

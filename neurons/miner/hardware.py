@@ -38,7 +38,7 @@ log = logging.getLogger("miner")
 
 REST = 9.0
 """Times that a challenge took for which none is taken after it."""
-CALLER_SECONDS = 30.0
+CALLER_SECONDS = 20.0
 """How long one validator waits between challenges at least."""
 CALLERS_KEPT = 4096
 ENDS_KEPT = 4

@@ -52,8 +52,8 @@ TRIPS = 5
 """Small requests whose shortest is taken for the round trip."""
 MOST = 16
 """Miners challenged at once."""
-BUSY_SECONDS = 40.0
-"""When a miner that was busy is asked again; miners let a validator wait for 30 s."""
+BUSY_SECONDS = 25.0
+"""When a miner that was busy is asked again; miners let a validator wait for 20 s."""
 PATIENCE = 4.0
 """Deadlines that a late answer is waited for, so that its operator learns how late it was."""
 TICK = 0.005
@@ -269,8 +269,8 @@ class HardwareChecks:
 
 
 def is_late(answer: Committed | Result) -> bool:
-    """Whether a miner may try again."""
-    return isinstance(answer, Result) and answer.outcome is Outcome.LATE
+    """Whether a miner may try again; also when the delay may have been our own."""
+    return isinstance(answer, Result) and answer.outcome in (Outcome.LATE, Outcome.OURS)
 
 
 def is_busy(answer: Committed | Result) -> bool:

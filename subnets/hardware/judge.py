@@ -50,6 +50,7 @@ class Outcome(StrEnum):
 
 UNCHARGED = frozenset({Outcome.NONE, Outcome.OURS})
 """Outcomes that are no try: nothing is claimed, or the trouble was the verifier's."""
+REFUSALS = frozenset({Outcome.BUSY, Outcome.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,9 @@ class Capability:
         return min(self.rate, self.measured) if self.average >= STANDING else 0
 
     def enter(self, result: Result, block: int, at: int) -> None:
-        """Note a challenge. A machine that is busy with another's challenge is asked again; twice
-        in a row counts as failed, or identities could take turns on one card."""
+        """Note a challenge. Who refuses one is asked again, because another's may run there, or
+        our permit may be news there; twice in a row counts as failed, or identities could take
+        turns on one card."""
         entry = {"block": block, "reason": str(result.outcome), "detail": result.detail}
         figures = {"ms": result.milliseconds, "rtt_ms": result.trip_ms, "rate": result.measured}
         self.recent.append(entry | figures)
@@ -144,7 +146,7 @@ class Capability:
         if result.outcome is Outcome.NONE:
             self.rate = self.measured = self.average = 0
             return
-        self.busy = self.busy + 1 if result.outcome is Outcome.BUSY else 0
+        self.busy = self.busy + 1 if result.outcome in REFUSALS else 0
         if result.outcome in UNCHARGED or self.busy == 1:
             return
         passed = result.outcome is Outcome.OK

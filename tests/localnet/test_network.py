@@ -147,3 +147,10 @@ def test_the_plan_plants_one_fault_and_splits_the_miners() -> None:
     assert len(plan.validators) == 4
     with pytest.raises(PlanError):
         make_plan(0, 1)
+
+
+def test_an_unknown_fault_is_one_sentence() -> None:
+    done = up("--fault", "nonsense", "--rpc-port", "0", "--epochs", "1", "--exit")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --fault nonsense: there is no such fault, but int8, ")
+    assert done.stderr.count("\n") == 1

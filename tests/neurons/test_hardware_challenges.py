@@ -25,7 +25,7 @@ from ganglion.wire.fields import BadMessage
 from localnet.hardware_faults import HalfChain, OtherEnd, Sleeper
 from neurons.http import Gate, Server
 from neurons.identity import Identity
-from neurons.miner.hardware import CALLER_SECONDS, REST, HardwareService
+from neurons.miner.hardware import REST, HardwareService
 from neurons.miner.server import MinerApp
 from neurons.validator.book import Book
 from neurons.validator.hardware import MOST, Committed, HardwareChecks, StallMeter
@@ -221,7 +221,9 @@ async def test_challenges_are_no_lever(alice: Caller) -> None:
     """A validator waits between its challenges, and all together take a tenth of the time."""
     clock = Clock()
     identity = Identity(MINERS[0], GENESIS, NETUID)
-    service = HardwareService(identity, Paced(clock), lambda caller: True, CLASS, clock)
+    service = HardwareService(
+        identity, Paced(clock), lambda caller: True, CLASS, clock, REST, 100.0
+    )
     async with serving(service) as target, Caller(EVE) as eve:
         before = clock.now
         await ask(alice, target)
@@ -238,7 +240,7 @@ async def test_challenges_are_no_lever(alice: Caller) -> None:
         await ask(eve, target)
         clock.now += REST * spent + 0.001
         assert (await refused(ask(alice, target)))[0] == 429
-        clock.now += CALLER_SECONDS
+        clock.now += 100.0
         await ask(alice, target)
     assert service.challenges == TRIES + 2
 
@@ -324,7 +326,7 @@ async def test_who_is_due(alice: Caller) -> None:
     checker = checks(alice, clock)
     clock.now = 100_000.0
     targets = [target_of(i) for i in range(5)]
-    ages = {0: 10, 1: 3601, 2: 5000, 3: 30, 4: 60}
+    ages = {0: 10, 1: 3601, 2: 5000, 3: 20, 4: 60}
     for i, age in ages.items():
         known = Capability(at=100_000 - age, busy=1 if i > 2 else 0)
         checker.records[targets[i].hotkey] = known

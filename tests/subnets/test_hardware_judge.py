@@ -103,12 +103,13 @@ def test_capability_is_what_was_measured_and_no_more_than_was_claimed() -> None:
     assert record.proven == 0  # three failures in a row take it away
 
 
-def test_busy_once_is_free_and_twice_a_failure() -> None:
+@pytest.mark.parametrize("refusal", [Outcome.BUSY, Outcome.REFUSED])
+def test_one_refusal_is_free_and_two_are_a_failure(refusal: Outcome) -> None:
     record = Capability()
     record.enter(passed(100, 90), 1, 1)
-    record.enter(Result(Outcome.BUSY), 2, 2)
+    record.enter(Result(refusal), 2, 2)
     assert (record.checks, record.busy) == (1, 1)
-    record.enter(Result(Outcome.BUSY), 3, 3)
+    record.enter(Result(refusal), 3, 3)
     assert (record.checks, record.passes, record.busy) == (2, 1, 2)
     record.enter(passed(100, 90), 4, 4)
     assert record.busy == 0
