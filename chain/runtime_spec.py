@@ -19,6 +19,7 @@ from chain.pallets import (
     drand,
     evm_chain_id,
     grandpa,
+    jobs,
     leases,
     limit_orders,
     market,
@@ -48,7 +49,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 465
+SPEC_VERSION = 466
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -87,6 +88,7 @@ def make_runtime() -> Runtime:
             102: market.pallet,
             103: leases.pallet,
             104: bonds.pallet,
+            105: jobs.pallet,
         },
         (
             ext.CheckNonZeroSender(),

@@ -25,6 +25,7 @@ OWN = {
     "weights": "show, set, commit and reveal weights",
     "market": "what miners ask for models, and what those cost at least",
     "lease": "lease capacity by the block: order, bid, accept, pay, close",
+    "job": "markets of single jobs: list them, work on them, deliver",
     "bond": "bond miners, and report one that contradicts itself",
     "explain-error": "say what an error of the chain or of its pool means",
 }

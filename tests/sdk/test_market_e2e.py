@@ -136,6 +136,32 @@ def test_two_answers_are_reported_from_their_files(node: DevNode, tmp_path: Path
     assert "TooEarly" in refused(node, "bond", "withdraw", "1", "//Charlie", "-s", "//Bob")
 
 
+def test_a_job_from_its_market_to_its_result(node: DevNode, tmp_path: Path) -> None:
+    task = tmp_path / "task"
+    task.write_text("sum it up")
+    done(node, "job", "open", "1", MODEL, "0.001", "--timeout", "20", "-s", "//Eve")
+    (one,) = done(node, "job", "markets")
+    assert (one["queue_type"], one["terms"]["job_price"]) == ("Empty", 10**6)
+    done(node, "job", "post", "0", str(task), "-s", "//Alice")
+    assert done(node, "job", "markets")[0]["waiting"] == 1
+    done(node, "job", "work", "0", "//Charlie", "-s", "//Charlie")
+    (job,) = done(node, "job", "list", "0")
+    assert job["node"]["hotkey"] == CHARLIE.address
+    assert MODEL in ganglion(node, "job", "markets")[1]
+    assert CHARLIE.address in ganglion(node, "job", "list")[1]
+    done(node, "job", "quit", "0", "-s", "//Charlie")
+    assert "no node runs" in refused(node, "job", "finish", "0", str(task), "-s", "//Bob").lower()
+    done(node, "job", "work", "0", "//Charlie", "-s", "//Charlie")
+    said = done(node, "job", "finish", "0", str(task), "-s", "//Charlie")
+    assert any("Jobs.JobFinished" in event for event in said["events"])
+    done(node, "job", "work", "0", "//Charlie", "-s", "//Charlie")
+    done(node, "job", "stop", "0", "//Charlie", "-s", "//Charlie")
+    done(node, "job", "post", "0", str(task), "-s", "//Alice")
+    done(node, "job", "delist", "1", "-s", "//Alice")
+    done(node, "job", "close", "0", "-s", "//Eve")
+    assert done(node, "job", "markets") == done(node, "job", "list") == []
+
+
 @pytest.mark.parametrize("command", [("market", "asks"), ("market", "fee"), ("bond", "show")])
 def test_an_unknown_subnet_is_said(node: DevNode, command: tuple[str, str]) -> None:
     assert "there is no subnet 77" in refused(node, *command, "77")
