@@ -138,6 +138,26 @@ class AttestPolicy:
         raise BadEvidence(f"the measurements of kind {kind} are not those of a trusted program")
 
 
+STATUSES = frozenset(
+    {
+        "UpToDate",
+        "SWHardeningNeeded",
+        "ConfigurationNeeded",
+        "ConfigurationAndSWHardeningNeeded",
+        "OutOfDate",
+        "OutOfDateConfigurationNeeded",
+    }
+)
+ANYTHING = AttestPolicy(
+    MACHINES,
+    statuses=STATUSES,
+    any_software=True,
+    minimum_tcb=dict.fromkeys(TCB_PARTS, 0),
+    test_only_mock=True,
+)
+"""What shows all that there is to see; nobody should trust by it."""
+
+
 def _names(given: Mapping[str, Any], name: str, default: tuple[str, ...]) -> frozenset[str]:
     value = given.get(name, list(default))
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):

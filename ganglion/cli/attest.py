@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from ganglion.attest.call import AttestedCaller, Trust
-from ganglion.attest.evidence import MACHINES, BadEvidence, parse
-from ganglion.attest.policy import TCB_PARTS, AttestPolicy
+from ganglion.attest.evidence import BadEvidence, parse
+from ganglion.attest.policy import ANYTHING
 from ganglion.attest.verdict import Verdict
 from ganglion.cli.common import (
     ROOT_DEFAULT,
@@ -38,24 +38,6 @@ Policy = Annotated[
 Roots = Annotated[
     Path | None, typer.Option(help="Folder with amd-*.pem, amd-*.crl and nvidia-jwks.json.")
 ]
-STATUSES = frozenset(
-    {
-        "UpToDate",
-        "SWHardeningNeeded",
-        "ConfigurationNeeded",
-        "ConfigurationAndSWHardeningNeeded",
-        "OutOfDate",
-        "OutOfDateConfigurationNeeded",
-    }
-)
-ANYTHING = AttestPolicy(
-    MACHINES,
-    statuses=STATUSES,
-    any_software=True,
-    minimum_tcb=dict.fromkeys(TCB_PARTS, 0),
-    test_only_mock=True,
-)
-"""What shows all that there is to see; nobody should trust by it."""
 
 
 class Refused(GanglionError):

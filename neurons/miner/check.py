@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import socket
 import time
 from collections.abc import AsyncIterator
 
+from ganglion.attest.attestor import Attestor
+from ganglion.attest.evidence import SGX, TDX, AttestUnavailable, BadEvidence, parse
+from ganglion.attest.policy import ANYTHING
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.keys import Keypair
@@ -18,6 +22,7 @@ from neurons.chainlink import ChainLink
 from neurons.engine.load import Loaded, load
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
+from neurons.miner.attest import NoEvidence, command_evidence
 from neurons.miner.textgen import TextService
 from neurons.validator.examiner import TextExaminer
 from neurons.validator.thresholds import agreed
@@ -26,6 +31,9 @@ from subnets.models import ModelEntry
 from subnets.textgen.probe import draw_probe
 
 PROBES, TOKENS = 3, 64
+PINNED = (TDX, SGX)
+"""Kinds of evidence that can be judged without roots from the operator."""
+
 Line = tuple[bool, str]
 """Whether all is well, and a sentence."""
 
@@ -108,6 +116,30 @@ def port_line(host: str, port: int) -> Line:
     return True, f"{host} port {port} is free"
 
 
+async def attest_lines(kind: str | None, command: str | None) -> list[Line]:
+    """What the attest command gives for report data that only this check asked for."""
+    if kind is None:
+        return []
+    if command is None:
+        return [(True, f"evidence of kind {kind} proves nothing; it is for tests")]
+    data = os.urandom(64)
+    try:
+        pieces = parse(await command_evidence(command, kind)(data))
+        found = [
+            Attestor().verify(piece, ANYTHING, data, time.time())
+            for piece in pieces
+            if piece.kind in PINNED
+        ]
+    except (NoEvidence, BadEvidence, AttestUnavailable) as e:
+        return [(False, f"the evidence would not be believed: {e}")]
+    kinds = ", ".join(piece.kind for piece in pieces)
+    lines = [(True, f"the attest command prints evidence of kind {kinds}")]
+    for verdict in found:
+        lines.append((True, f"its {verdict.kind} holds, firmware {verdict.status}, "
+                      f"{', '.join(verdict.advisories) or 'no'} known weaknesses"))  # fmt: skip
+    return lines
+
+
 class NotReady(GanglionError):
     """Something was found wrong; the lines before say what."""
 
@@ -122,6 +154,8 @@ async def check(options: argparse.Namespace) -> None:
         print(f"{'ok   ' if line[0] else 'WRONG'} {line[1]}")  # noqa: T201
 
     tell(port_line(options.host, options.port))
+    for line in await attest_lines(options.attest, options.attest_command):
+        tell(line)
     async with Client(options.network) as client:
         for line in await chain_lines(client, options, hotkey):
             tell(line)

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import venv
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,20 @@ def prepare_metadata_for_build_wheel(folder, settings=None):
 '''
 
 
+def _python_with_pip(folder: str) -> str:
+    """This interpreter, or one beside it where this one was set up without pip (uv does that)."""
+    if find_spec("pip") is not None:
+        return sys.executable
+    made = Path(folder) / "venv"
+    venv.create(made, with_pip=True)
+    return str(made / "bin" / "python")
+
+
 def _download() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         (Path(folder) / "maturin.py").write_text(NO_BUILD)
-        command = [sys.executable, "-m", "pip", "download", "-q", f"dcap-qvl=={VERSION}"]
+        command = [_python_with_pip(folder), "-m", "pip", "download", "-q", f"dcap-qvl=={VERSION}"]
         command += ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "-d", folder]
         try:
             done = subprocess.run(

@@ -365,6 +365,25 @@ async def test_a_gateway_sends_confidential_requests_to_attested_miners_alone(
         assert [chunk async for chunk in stream][-1].choices[0].finish_reason
 
 
+async def test_several_attested_miners_confirm_a_confidential_answer(
+    tiny: Loaded, tmp_path: Path
+) -> None:
+    chain = Chain()
+    async with (
+        serving(tiny, "//Bob") as plain,
+        serving(tiny, "//Charlie", attest=chain.attesting()) as one,
+        serving(tiny, "//Dave", attest=chain.attesting()) as two,
+        gateway(chain, tmp_path, plain, one, two) as made,
+    ):
+        answer = await made.ask(extra_headers=HEADERS | {"X-Ganglion-Confirm": "2"})
+        receipts = await made.client.get(f"/receipts/{answer.id}", cast_to=object)
+        assert {part["uid"] for part in receipts["data"]} == {1, 2}
+        assert all("confidential" in part["signed"] for part in receipts["data"])
+        with pytest.raises(openai.APIError, match="miners must agree"):
+            await made.ask(extra_headers=HEADERS | {"X-Ganglion-Confirm": "3"})
+        assert plain.worker.tokens_made == 0
+
+
 async def test_a_gateway_keeps_no_confidential_request(tiny: Loaded, tmp_path: Path) -> None:
     """Nothing of it is left for validators, replays or readers of the database."""
     chain = Chain()
