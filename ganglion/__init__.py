@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganglion.attest.attestor import Attestor as Attestor
+    from ganglion.attest.call import Trust as Trust
     from ganglion.attest.policy import AttestPolicy as AttestPolicy
     from ganglion.attest.verdict import Verdict as Verdict
     from ganglion.balance import Balance as Balance
@@ -33,6 +34,7 @@ _HOME = {
     "Keypair": "keys",
     "Receipt": "receipt",
     "SyncClient": "sync",
+    "Trust": "attest.call",
     "Verdict": "attest.verdict",
     "Wallet": "wallet",
 }

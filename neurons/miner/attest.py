@@ -29,7 +29,7 @@ from neurons.identity import Identity
 MOST_BLOCKS_BEHIND = 64
 """The oldest block that evidence is made for."""
 
-RUNS_A_MINUTE, CALLER_RUNS = 30, 6
+RUNS_A_MINUTE, CALLER_RUNS = 60, 12
 MOST_QUEUED = 8
 LOOKS, LOOK_SECONDS = 6, 0.5
 """How often, and after how long, an unknown block is looked for again."""
