@@ -97,7 +97,7 @@ def _check_fresh(claims: Mapping[str, Any], nonce: str, now: float, what: str) -
 
 
 def _gpu(name: str, claims: Mapping[str, Any], nonce: str, now: float) -> Verdict:
-    what = f"the token of {name[:20]}"
+    what = f"the token of {name[:20]!r}"
     _check_fresh(claims, nonce, now, what)
     if str(claims.get("measres")).lower() not in ("success", "comparison-successful"):
         raise BadEvidence(f"{what} reports firmware that is not NVIDIA's")

@@ -239,7 +239,7 @@ def test_a_spoilt_bundle_is_refused(nvidia: Nvidia, how: str) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"eat_nonce": "00" * 32}, "token of GPU-0 is about another miner"),
+        ({"eat_nonce": "00" * 32}, "token of 'GPU-0' is about another miner"),
         ({"measres": "fail"}, "firmware that is not NVIDIA's"),
         ({"secboot": False}, "no secure boot"),
         ({"dbgstat": "enabled"}, "debugging"),
