@@ -267,7 +267,9 @@ class HfTokenizer:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of tokens without special ones."""
-        text: str = self._inner.decode(list(tokens), skip_special_tokens=True)
+        text: str = self._inner.decode(
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         return text
 
     def chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:

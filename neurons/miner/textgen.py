@@ -18,12 +18,11 @@ from ganglion.wire.receipts import Finish, Receipt, SignedReceipt
 from ganglion.wire.text import TextRequest, done_event, error_event, tokens_event
 from neurons.engine.base import EngineError, Patterns, Tokenizer
 from neurons.engine.batch import Job, Overloaded, Token
-from neurons.engine.text import TextStream
 from neurons.engine.worker import TextEngine
 from neurons.identity import Identity
 from subnets.proofs import toploc
 from subnets.proofs.ieee import exp
-from subnets.textgen.judge import stopped_by_text
+from subnets.textgen.spelling import Speller, StopWatch
 
 Event = tuple[str, bytes]
 
@@ -48,11 +47,19 @@ def prompt_tokens(request: TextRequest, tokenizer: Tokenizer) -> tuple[int, ...]
 
 
 def stop_rule(request: TextRequest, tokenizer: Tokenizer) -> Callable[[Sequence[int]], bool]:
-    """Whether an answer so far contains one of the request's stop strings."""
+    """Whether an answer so far contains one of the request's stop strings; it only ever grows."""
     if not request.stop:
         return lambda tokens: False
-    before = list(request.resume)
-    return lambda tokens: stopped_by_text(request.stop, tokenizer.decode([*before, *tokens]))
+    watch, seen = StopWatch(request.stop, tokenizer.decode, request.resume), 0
+
+    def ended(tokens: Sequence[int]) -> bool:
+        nonlocal seen
+        for token in tokens[seen:]:
+            watch.push(token)
+        seen = len(tokens)
+        return watch.found
+
+    return ended
 
 
 def warm_up(hidden: int) -> None:
@@ -107,13 +114,15 @@ class TextService:
 
     async def answer(self, order: Order) -> AsyncIterator[Event]:
         """The events of an answer. Overloaded before the first event if there is no room."""
-        text, tokens, states = TextStream(self.tokenizer, order.request.resume), [], []
+        speller, tokens, states = Speller(self.tokenizer.decode, order.request.resume), [], []
         said = ""
         try:
             async for made in self.worker.generate(order.job):
                 tokens.append(made.token)
                 states.append(made.state)
-                piece = text.push(made.token) + (text.finish() if made.finish is not None else "")
+                piece = speller.push(made.token)
+                if made.finish is not None:
+                    piece += speller.held
                 said += piece
                 billed = len(order.job.prompt) if len(tokens) == 1 else None
                 yield tokens_event([made.token], piece, billed)

@@ -16,9 +16,8 @@ from ganglion.wire.text import TextAnswer, TextRequest
 from subnets.models import Thresholds, mismatches_allowed
 from subnets.proofs import toploc
 from subnets.proofs.ieee import Floats
+from subnets.textgen.spelling import StopWatch, spell
 from subnets.verdict import Reason, Verdict
-
-BROKEN = "\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class Facts:
 
     def text_of(self, tokens: list[int]) -> str:
         """The text that an answer of these tokens must carry, after what was delivered before."""
-        before = settled(self.decode(list(self.request.resume)))
-        return self.decode([*self.request.resume, *tokens])[len(before) :]
+        return spell(self.decode, tokens, self.request.resume)
 
     def checked_tokens(self, answer: TextAnswer) -> tuple[int, ...]:
         """The tokens to prefill; the last `len(answer.tokens)` positions predict the answer."""
@@ -82,22 +80,12 @@ def check_finish(facts: Facts, answer: TextAnswer) -> None:
         raise Failure(Reason.FINISH, f"{total} tokens came where {most} were the most")
     if facts.stops & set(tokens[:-1]):
         raise Failure(Reason.FINISH, "the answer goes on after the end of the sequence")
-    text = facts.decode([*request.resume, *tokens]) if request.stop else ""
-    ended = tokens[-1] in facts.stops or stopped_by_text(request.stop, text)
+    watch = StopWatch(request.stop, facts.decode, (*request.resume, *tokens))
+    ended = tokens[-1] in facts.stops or watch.found
     if answer.finish is Finish.STOP and not ended:
         raise Failure(Reason.FINISH, "the answer stops early: no end of sequence, no stop text")
     if answer.finish is Finish.LENGTH and total != most:
         raise Failure(Reason.FINISH, f"the answer stops at {total} tokens of {most}")
-
-
-def settled(text: str) -> str:
-    """The part of a decoded text that more tokens cannot change: no half characters at its end."""
-    return text.rstrip(BROKEN)
-
-
-def stopped_by_text(stops: tuple[str, ...], text: str) -> bool:
-    """Whether the text ends an answer by a stop string."""
-    return any(stop in text for stop in stops)
 
 
 def check_receipt(facts: Facts, answer: TextAnswer) -> None:
