@@ -149,7 +149,12 @@ class Nvidia:
     def gpu(self, nonce: bytes, number: int, **more: Any) -> str:
         """The token of one GPU."""
         good = {"measres": "success", "secboot": True, "dbgstat": "disabled", "hwmodel": "GH100"}
-        found = {"ueid": f"device-{number}", "x-nvidia-gpu-driver-version": "570.1"}
+        found = {
+            "ueid": f"device-{number}",
+            "x-nvidia-gpu-driver-version": "570.1",
+            "x-nvidia-gpu-arch-check": True,
+            "x-nvidia-gpu-driver-rim-cert-chain": {"x-nvidia-cert-status": "valid"},
+        }
         return self.token(self.claims(nonce, **good, **found) | more)
 
     def evidence(self, tokens: dict[str, str], nonce: bytes, **more: Any) -> dict[str, Any]:

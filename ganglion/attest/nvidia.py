@@ -107,7 +107,19 @@ def _gpu(name: str, claims: Mapping[str, Any], nonce: str, now: float) -> Verdic
         "disabled-permanently",
     ):
         raise BadEvidence(f"{what} reports no secure boot, or debugging")
+    failed = next((name for name, value in claims.items() if _failed(name, value)), None)
+    if failed is not None:
+        raise BadEvidence(f"{what} reports a failure: {failed[:80]!r}")
     found = {ours: str(claims.get(theirs, ""))[:200] for ours, theirs in NAMES.items()}
     if not found["ueid"]:
         raise BadEvidence(f"{what} names no device")
     return Verdict(NVIDIA, "UpToDate", found)
+
+
+def _failed(name: str, value: object) -> bool:
+    """Whether a claim on a GPU tells of a check that failed or of a certificate that is not good."""
+    if not name.startswith("x-nvidia-gpu-"):
+        return False
+    if isinstance(value, dict):
+        return value.get("x-nvidia-cert-status") != "valid"
+    return value is False

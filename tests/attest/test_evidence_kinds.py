@@ -247,6 +247,11 @@ def test_a_spoilt_bundle_is_refused(nvidia: Nvidia, how: str) -> None:
         ({"exp": None}, "when it expires"),
         ({"nbf": int(NOW) + 600}, "not valid yet"),
         ({"ueid": ""}, "names no device"),
+        ({"x-nvidia-gpu-driver-rim-signature-verified": False}, "reports a failure: 'x-nvidia"),
+        (
+            {"x-nvidia-gpu-vbios-rim-cert-chain": {"x-nvidia-cert-status": "revoked"}},
+            "reports a failure: 'x-nvidia-gpu-vbios-rim-cert-chain'",
+        ),
         ({"iat": int(NOW) - 9000, "exp": int(NOW) + 9000}, "older than"),
     ],
 )
