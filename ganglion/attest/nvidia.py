@@ -117,7 +117,7 @@ def _gpu(name: str, claims: Mapping[str, Any], nonce: str, now: float) -> Verdic
 
 
 def _failed(name: str, value: object) -> bool:
-    """Whether a claim on a GPU tells of a check that failed or of a certificate that is not good."""
+    """Whether a claim on a GPU tells of a failed check, or of a certificate that is not valid."""
     if not name.startswith("x-nvidia-gpu-"):
         return False
     if isinstance(value, dict):
