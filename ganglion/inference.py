@@ -255,17 +255,17 @@ class Inference:
             events = self._caller.events(Target.of(neuron), body)
         try:
             async for event, data in events:
-                sure = len(answer.tokens), len(answer.text)
+                sure = len(answer.tokens), len(answer.pieces)
                 if answer.take(event, data):
                     return self._finish(neuron, progress, body, answer, len(done))
             raise CallFailed("bad-format", "the stream ended before the answer was complete")
         except (CallFailed, BadMessage, BadReceipt) as e:
             progress.failures.append(f"uid {neuron.uid}: {e}")
-        tokens, characters = sure
+        tokens, pieces = sure
         if tokens and answer.finish is None:
             # the next miner goes on from here; the last token may have been the end, so it is
             # left for the next miner to make again
-            progress.text += answer.text[:characters]
+            progress.text += "".join(answer.pieces[:pieces])
             part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens[:tokens]), None)
             progress.parts.append(part)
         return None
