@@ -272,32 +272,44 @@ class Till:
         channel, key = await self._channel(voucher.channel), (voucher.channel, voucher.lane)
         if caller not in (channel.signer, channel.payer):
             raise _owed(f"channel {voucher.channel} is another caller's")
-        try:
-            self.ledger.check(channel, signed)
-        except BadVoucher:  # the deposit may have been topped up since
-            channel = await self._channel(voucher.channel, fresh=True)
-            try:
-                self.ledger.check(channel, signed)
-            except BadVoucher as e:
-                raise Refusal(409, "voucher", str(e)) from e
+        held = self.ledger.best.get(key)
+        is_again = held is not None and held.voucher == voucher  # our reply to it was lost
+        if not is_again:
+            await self._check(channel, signed)
         bills = [(self._bills.get((caller, identity)), amount) for identity, amount in paid]
         more = [(bill, amount) for bill, amount in bills if bill and amount > bill.paid]
         given = sum(amount - bill.paid for bill, amount in more)
         free = voucher.cumulative - self._allocated.get(key, 0)
         if given > free:
             raise Refusal(400, "voucher", f"it adds {free} rao and is to pay {given} of answers")
-        try:
-            await asyncio.to_thread(self.kept.put, [signed])
-        except VoucherFileProblem as e:
-            log.error("%s", e)
-            raise Refusal(503, "voucher", "this miner cannot keep vouchers now", 5) from e
-        self.ledger.take(signed)
+        if not is_again:
+            await self._keep(signed)
         self._allocated[key] = voucher.cumulative - free + given
         for bill, amount in more:
             bill.paid = max(bill.paid, amount)
             bill.paid_more.set()
             if bill.ended and bill.paid >= bill.due:
                 self._judge(bill)
+
+    async def _keep(self, signed: SignedVoucher) -> None:
+        """On the disk first; Refusal if it does not get there."""
+        try:
+            await asyncio.to_thread(self.kept.put, [signed])
+        except VoucherFileProblem as e:
+            log.error("%s", e)
+            raise Refusal(503, "voucher", "this miner cannot keep vouchers now", 5) from e
+        self.ledger.take(signed)
+
+    async def _check(self, channel: ChannelFacts, signed: SignedVoucher) -> None:
+        """Refusal unless the chain would take the voucher."""
+        try:
+            self.ledger.check(channel, signed)
+        except BadVoucher:  # the deposit may have been topped up since
+            fresh = await self._channel(channel.number, fresh=True)
+            try:
+                self.ledger.check(fresh, signed)
+            except BadVoucher as e:
+                raise Refusal(409, "voucher", str(e)) from e
 
 
 def _owed(message: str) -> Refusal:

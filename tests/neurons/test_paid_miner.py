@@ -149,7 +149,7 @@ async def test_odd_vouchers_are_refused_and_change_nothing(tiny: Loaded, tmp_pat
         await payer.pay(100)
         before = payer.lane
         for who, lane, why in [
-            (payer, replace(before, nonce=0), "nonce 1 and 100 rao"),
+            (payer, replace(before, nonce=0, cumulative=101), "nonce 1 and 100 rao"),
             (payer, replace(before, cumulative=0), "100 rao already"),
             (payer, replace(before, cumulative=10_001), "top it up"),
             (payer, replace(before, channel=8), "no channel 8"),
