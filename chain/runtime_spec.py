@@ -49,7 +49,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 466
+SPEC_VERSION = 467
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 

@@ -10,11 +10,12 @@ from chain.pallets import due
 from chain.pallets.model_registry import ModelId
 from chain.runtime.errors import Errors, error
 from chain.runtime.pallet import Constant, constant, event
-from chain.runtime.storage import Blake2, Map, Twox, Value, storage
+from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
 from ganglion.scale import AtMost, u32, u64
 from ganglion.units import AccountId, BlockNumber, Hash, NetUid, Rao
 
-MOST_QUEUED = 256
+MOST_QUEUED = 64
+MOST_TRIED = 3
 
 MaxQueued: Constant[u32] = constant(MOST_QUEUED)
 """Jobs, or nodes, that wait in a market's queue."""
@@ -26,6 +27,22 @@ MaxBlocks: Constant[BlockNumber] = constant(BlockNumber(50_400))
 """The longest timeout and the longest expiration."""
 
 
+MaxRejections: Constant[u32] = constant(MOST_TRIED)
+"""How often one job may be rejected; the node that delivers next is paid."""
+
+PriorityFactor: Constant[u32] = constant(2)
+"""How many times the price a job of the priority tier costs."""
+
+PriorityReputation: Constant[u32] = constant(500_000)
+"""The reputation, in millionths, below which a node gets no job of the priority tier."""
+
+FreeRejections: Constant[u32] = constant(2)
+"""What a payer may reject before it has approved anything."""
+
+RejectedShare: Constant[u32] = constant(250_000)
+"""What a payer may reject beyond that, in millionths of what it has approved."""
+
+
 class QueueType(IntEnum):
     """What waits in a market."""
 
@@ -34,10 +51,34 @@ class QueueType(IntEnum):
     Nodes = 2
 
 
+class Tier(IntEnum):
+    """Jobs of the priority tier cost more, go first, and go to nodes of some reputation."""
+
+    Economy = 0
+    Priority = 1
+
+
+class JobState(IntEnum):
+    """What becomes of a job."""
+
+    Waiting = 0
+    Running = 1
+    Review = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was approved and what was rejected: of a node's work, or by a payer."""
+
+    approved: u32 = 0
+    rejected: u32 = 0
+
+
 @dataclass(frozen=True, slots=True)
 class MarketTerms:
     """What a market's jobs are for and cost: rao a block, blocks to finish one, blocks that one
-    may wait, and the bond that a node needs on the subnet."""
+    may wait, the bond that a node needs on the subnet, and the blocks in which a payer may reject
+    what was delivered (with none, delivery is paid at once)."""
 
     netuid: NetUid
     model: ModelId
@@ -45,11 +86,12 @@ class MarketTerms:
     job_timeout: BlockNumber
     job_expiration: BlockNumber
     node_minimum: Rao
+    review: BlockNumber
 
 
 @dataclass(frozen=True, slots=True)
 class JobMarket:
-    """A market, what waits in it, and how many of its jobs run."""
+    """A market, what waits in it, and how many of its jobs run or are reviewed."""
 
     owner: AccountId
     terms: MarketTerms
@@ -69,16 +111,22 @@ class Node:
 class Job:
     """A job: `content` names what is to be done. Its money is reserved on the payer's account.
 
-    Without a node it waits until the block `due`; with one it runs until then.
+    It waits, runs or is reviewed until the block `due`. The nodes in `tried` were rejected;
+    `result` and `earned` are there in review.
     """
 
     market: u32
     payer: AccountId
     content: Hash
+    tier: Tier
     deposit: Rao
+    state: JobState
     node: Node | None
     started: BlockNumber
     due: BlockNumber
+    tried: Annotated[tuple[AccountId, ...], AtMost(MOST_TRIED)]
+    result: Hash | None
+    earned: Rao
 
 
 NextMarketId: Value[u32] = storage(default=0)
@@ -91,7 +139,7 @@ Markets: Map[Twox[u32], JobMarket | None] = storage()
 """Markets by number."""
 
 JobQueue: Map[Twox[u32], Annotated[tuple[u64, ...], AtMost(MOST_QUEUED)]] = storage(default=())
-"""Jobs of a market that wait for nodes, the oldest first."""
+"""Jobs of a market that wait for nodes: those of the priority tier, then the others, by age."""
 
 NodeQueue: Map[Twox[u32], Annotated[tuple[Node, ...], AtMost(MOST_QUEUED)]] = storage(default=())
 """Nodes that wait for jobs of a market, the oldest first."""
@@ -102,8 +150,14 @@ Jobs: Map[Twox[u64], Job | None] = storage()
 Busy: Map[Twox[u32], Blake2[AccountId], u64 | None] = storage()
 """Which job of a market a hotkey runs."""
 
+NodeRecords: Map[Identity[NetUid], Blake2[AccountId], Record] = storage(default=Record())
+"""How the work of a hotkey on a subnet was received; a job not finished in time is rejected."""
+
+PayerRecords: Map[Blake2[AccountId], Record] = storage(default=Record())
+"""How a payer received the work of nodes."""
+
 Due: Map[Twox[BlockNumber], Annotated[tuple[u64, ...], AtMost(due.MOST)]] = storage(default=())
-"""Jobs whose waiting or running is over in a block."""
+"""Jobs whose waiting, running or review is over in a block."""
 
 
 @event(0)
@@ -130,6 +184,7 @@ class JobListed:
     market: u32
     payer: AccountId
     content: Hash
+    tier: Tier
 
 
 @event(3)
@@ -143,7 +198,7 @@ class JobStarted:
 
 @event(4)
 class JobFinished:
-    """A node has delivered: it is paid for its blocks, and the rest is back."""
+    """A node has delivered and is paid for its blocks, and the rest is back."""
 
     job: u64
     result: Hash
@@ -201,6 +256,23 @@ class NodeLeft:
     hotkey: AccountId
 
 
+@event(11)
+class JobDelivered:
+    """A node has delivered; until a block its payer may reject that."""
+
+    job: u64
+    result: Hash
+    due: BlockNumber
+
+
+@event(12)
+class JobRejected:
+    """A payer has rejected what was delivered: another node is to do it."""
+
+    job: u64
+    hotkey: AccountId
+
+
 class Error(Errors):
     """What can go wrong."""
 
@@ -221,3 +293,6 @@ class Error(Errors):
     AlreadyThere = error(14, "The hotkey waits in this market or runs one of its jobs.")
     NotQueued = error(15, "The hotkey does not wait in this market.")
     CrowdedBlock = error(16, "Too many jobs are due around that block.")
+    NotInReview = error(17, "Nothing has been delivered that may be judged.")
+    RejectsTooMuch = error(18, "The payer has rejected too much of what it was delivered.")
+    TriedEnough = error(19, "The job has been rejected as often as one may be.")

@@ -38,6 +38,7 @@ def open_(
     timeout: Annotated[int, typer.Option(min=1, help="Blocks to finish a job.")] = 50,
     expiration: Annotated[int, typer.Option(min=1, help="Blocks a job may wait.")] = 300,
     minimum: Annotated[str, typer.Option(help="TAO that a node must have bonded.")] = "0",
+    review: Annotated[int, typer.Option(min=0, help="Blocks to reject a result; 0: none.")] = 0,
 ) -> None:
     """Open a market for jobs of one kind."""
     terms = {
@@ -47,6 +48,7 @@ def open_(
         "job_timeout": timeout,
         "job_expiration": expiration,
         "node_minimum": Balance.tao(minimum).as_rao(),
+        "review": review,
     }
     _send(how, "open_market", terms=terms)
 
@@ -60,9 +62,17 @@ def close(market: Market, how: How) -> None:
 
 @app.command("post")
 @sending
-def post(market: Market, content: File, how: How) -> None:
+def post(
+    market: Market,
+    content: File,
+    how: How,
+    priority: Annotated[
+        bool, typer.Option("--priority", help="Twice the price, before all others.")
+    ] = False,
+) -> None:
     """Put a job into a market: the file says what is to be done, its hash goes on the chain."""
-    _send(how, "list", market=market, content=blake2_256(content.read_bytes()))
+    tier = "Priority" if priority else "Economy"
+    _send(how, "list", market=market, content=blake2_256(content.read_bytes()), tier=tier)
 
 
 @app.command("work")
@@ -98,6 +108,20 @@ def stop(market: Market, hotkey: Hotkey, how: How) -> None:
 def delist(number: Number, how: How) -> None:
     """Take a waiting job of yours back, with its money."""
     _send(how, "delist", job=number)
+
+
+@app.command("approve")
+@sending
+def approve(number: Number, how: How) -> None:
+    """Accept what a node delivered for a job of yours; it is paid at once."""
+    _send(how, "approve", job=number)
+
+
+@app.command("reject")
+@sending
+def reject(number: Number, how: How) -> None:
+    """Refuse what a node delivered for a job of yours; another node is to do it."""
+    _send(how, "reject", job=number)
 
 
 @app.command("markets")
@@ -157,12 +181,19 @@ def list_(
             job["market"],
             format_amount(job["deposit"]),
             job["due"],
-            "waits" if job["node"] is None else f"run by {job['node']['hotkey']}",
+            _state(job),
             job["content"],
         )
         for number, job in found
     ]
     table(f"{len(found)} jobs", columns, rows)
+
+
+def _state(job: Any) -> str:
+    if job["node"] is None:
+        return "waits"
+    word = "delivered" if job["state"] == "Review" else "run"
+    return f"{word} by {job['node']['hotkey']}"
 
 
 def _text(raw: Any) -> str:

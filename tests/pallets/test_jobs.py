@@ -13,12 +13,14 @@ from world import ALICE, BOB, CHARLIE, DAVE, EVE, TAO, at_block, fails, last, na
 from chain.pallets import jobs
 from chain.pallets import jobs_store as store
 from chain.pallets.balances_store import TotalIssuance
+from chain.pallets.jobs_queue import compute_reputation, is_admitted, is_for
 from chain.pallets.jobs_store import (
     Busy,
     Due,
     Error,
     JobQueue,
     Jobs,
+    JobState,
     MarketDeposit,
     Markets,
     MarketTerms,
@@ -26,7 +28,11 @@ from chain.pallets.jobs_store import (
     NextJobId,
     Node,
     NodeQueue,
+    NodeRecords,
+    PayerRecords,
     QueueType,
+    Record,
+    Tier,
 )
 from chain.pallets.market import TotalBurned
 from chain.pallets.subtensor.storage_network import NetworksAdded
@@ -35,27 +41,28 @@ from chain.pallets.system import Number
 from ganglion.units import Hash, Rao
 
 PRICE, TIMEOUT, EXPIRATION, MINIMUM = Rao(TAO), 10, 30, Rao(5 * TAO)
-TERMS = MarketTerms(NET, MODEL, PRICE, TIMEOUT, EXPIRATION, MINIMUM)
+TERMS = MarketTerms(NET, MODEL, PRICE, TIMEOUT, EXPIRATION, MINIMUM, 0)
+REVIEW = 6
 CONTENT, RESULT = Hash(b"c" * 32), Hash(b"r" * 32)
 NODES = (BOB, CHARLIE, DAVE)
 PEOPLE = (ALICE, *NODES, EVE)
 BOND = 6 * TAO
 
 
-def town():
+def town(review=0):
     """Market 0 of EVE's; BOB, CHARLIE and DAVE have seats and bonds; ALICE has jobs."""
     s = world(block=10)
     s[NetworksAdded, NET] = True
     for who in NODES:
         register(s, who)
         ok(s, who, "Bonds.bond", NET, who, BOND)
-    ok(s, EVE, "Jobs.open_market", TERMS)
+    ok(s, EVE, "Jobs.open_market", replace(TERMS, review=review))
     s.events.clear()
     return s
 
 
-def listing(s, who=ALICE):
-    ok(s, who, "Jobs.list", 0, CONTENT)
+def listing(s, who=ALICE, tier=Tier.Economy):
+    ok(s, who, "Jobs.list", 0, CONTENT, tier)
     return s[NextJobId] - 1
 
 
@@ -207,9 +214,10 @@ def test_markets_are_checked_and_closed_when_idle():
         (Error.BadTerms, {"job_price": 0}),
         (Error.BadTerms, {"job_timeout": 0}),
         (Error.BadTerms, {"job_expiration": 50_401}),
+        (Error.BadTerms, {"review": 50_401}),
     ):
         fails(s, failure, EVE, "Jobs.open_market", replace(TERMS, **change))
-    fails(s, Error.UnknownMarket, ALICE, "Jobs.list", 7, CONTENT)
+    fails(s, Error.UnknownMarket, ALICE, "Jobs.list", 7, CONTENT, Tier.Economy)
     number = listing(s)
     fails(s, Error.NotOwner, ALICE, "Jobs.close_market", 0)
     fails(s, Error.NotIdle, EVE, "Jobs.close_market", 0)
@@ -226,17 +234,154 @@ def test_a_full_queue_takes_no_more_and_what_comes_back_to_it_is_refunded():
     number = listing(s)
     work(s, BOB)
     s[JobQueue, 0] = tuple(range(1000, 1000 + MaxQueued.value))
-    fails(s, Error.QueueFull, ALICE, "Jobs.list", 0, CONTENT)
+    fails(s, Error.QueueFull, ALICE, "Jobs.list", 0, CONTENT, Tier.Economy)
     ok(s, BOB, "Jobs.quit", number)
     assert last(s, store.JobExpired) == store.JobExpired(number, TIMEOUT * PRICE)
     assert reserved(s, ALICE) == 0
     assert len(s[JobQueue, 0]) == MaxQueued.value
 
 
+# -- review, reputation, tiers ----------------------------------------------------------------
+
+
+def delivered(s, who, number):
+    """`who` works on a job and delivers it."""
+    work(s, who)
+    assert s[Jobs, number].node.hotkey == who
+    ok(s, who, "Jobs.finish", number, RESULT)
+
+
+def test_a_rejected_job_is_rerun_by_another_node_and_the_loser_falls_in_reputation():
+    s = town(REVIEW)
+    number, rich = listing(s), free(s, BOB)
+    delivered(s, BOB, number)
+    work(s, BOB)
+    work(s, CHARLIE)
+    before = compute_reputation(s[NodeRecords, NET, BOB])
+    fails(s, Error.NotPayer, EVE, "Jobs.reject", number)
+    ok(s, ALICE, "Jobs.reject", number)
+    assert s[Jobs, number].node.hotkey == CHARLIE  # BOB waited longer, but has been rejected
+    assert compute_reputation(s[NodeRecords, NET, BOB]) < before
+    assert (free(s, BOB), reserved(s, ALICE)) == (rich, TIMEOUT * PRICE)
+    forward(s, 3)
+    ok(s, CHARLIE, "Jobs.finish", number, RESULT)
+    ok(s, ALICE, "Jobs.approve", number)
+    assert last(s, store.JobFinished).paid == 3 * PRICE - burned(3 * PRICE)
+    assert compute_reputation(s[NodeRecords, NET, CHARLIE]) > before
+    assert s[NodeQueue, 0] == (Node(BOB, BOB),)
+
+
+def test_without_another_node_a_rejected_job_waits_for_one():
+    s = town(REVIEW)
+    number = listing(s)
+    delivered(s, BOB, number)
+    ok(s, ALICE, "Jobs.reject", number)
+    work(s, BOB)  # it is not for BOB
+    assert (s[JobQueue, 0], s[NodeQueue, 0]) == ((number,), (Node(BOB, BOB),))
+    assert kind(s) is QueueType.Jobs
+    work(s, DAVE)
+    assert s[Jobs, number].node.hotkey == DAVE
+
+
+def test_what_nobody_judges_is_approved_and_paid():
+    s = town(REVIEW)
+    number, rich = listing(s), free(s, BOB)
+    delivered(s, BOB, number)
+    fails(s, Error.NotRunning, BOB, "Jobs.quit", number)
+    fails(s, Error.NotWaiting, ALICE, "Jobs.delist", number)
+    fails(s, Error.NotIdle, EVE, "Jobs.close_market", 0)
+    forward(s, REVIEW - 1)
+    assert free(s, BOB) == rich
+    forward(s, 1)
+    assert free(s, BOB) - rich == PRICE - burned(PRICE)
+    assert s[NodeRecords, NET, BOB] == s[PayerRecords, ALICE] == Record(1, 0)
+    fails(s, Error.UnknownJob, ALICE, "Jobs.reject", number)
+    ok(s, EVE, "Jobs.close_market", 0)
+
+
+def test_a_serial_rejecter_is_limited_and_good_payers_may_reject_again():
+    s = town(REVIEW)
+    for _ in range(2):
+        number = listing(s)
+        delivered(s, BOB, number)
+        ok(s, ALICE, "Jobs.reject", number)
+        ok(s, ALICE, "Jobs.delist", number)
+    number = listing(s)
+    delivered(s, BOB, number)
+    fails(s, Error.RejectsTooMuch, ALICE, "Jobs.reject", number)
+    for _ in range(4):
+        ok(s, ALICE, "Jobs.approve", number)
+        number = listing(s)
+        delivered(s, BOB, number)
+    ok(s, ALICE, "Jobs.reject", number)
+    assert s[PayerRecords, ALICE] == Record(4, 3)
+
+
+def test_one_job_is_rejected_three_times_at_most():
+    s = town(REVIEW)
+    s[PayerRecords, ALICE] = Record(100, 0)
+    number = listing(s)
+    register(s, ALICE)
+    ok(s, ALICE, "Bonds.bond", NET, ALICE, BOND)
+    for who in NODES:
+        delivered(s, who, number)
+        ok(s, ALICE, "Jobs.reject", number)
+    delivered(s, ALICE, number)
+    fails(s, Error.TriedEnough, ALICE, "Jobs.reject", number)
+
+
+def test_results_are_judged_only_in_review():
+    s = town()
+    number = listing(s)
+    for call in ("approve", "reject"):
+        fails(s, Error.NotInReview, ALICE, f"Jobs.{call}", number)
+    delivered(s, BOB, number)
+    fails(s, Error.UnknownJob, ALICE, "Jobs.reject", number)
+
+
+def test_the_priority_tier_goes_first_and_costs_twice():
+    s = town()
+    plain = [listing(s), listing(s)]
+    urgent = [listing(s, EVE, Tier.Priority), listing(s, EVE, Tier.Priority)]
+    assert s[JobQueue, 0] == (*urgent, *plain)
+    assert reserved(s, EVE) == MarketDeposit.value + 4 * TIMEOUT * PRICE
+    work(s, BOB)
+    forward(s, 2)
+    ok(s, BOB, "Jobs.finish", urgent[0], RESULT)
+    assert last(s, store.JobFinished).refund == 2 * (TIMEOUT - 2) * PRICE
+
+
+def test_nodes_of_low_reputation_get_no_priority_jobs():
+    s = town()
+    number = listing(s)
+    work(s, BOB)
+    forward(s, TIMEOUT)  # not delivered: that counts as rejected
+    assert s[NodeRecords, NET, BOB] == Record(0, 1)
+    assert (PayerRecords, ALICE) not in s
+    urgent, plain = listing(s, tier=Tier.Priority), listing(s)
+    work(s, BOB)
+    assert (s[Jobs, plain].node.hotkey, s[Jobs, urgent].node) == (BOB, None)
+    work(s, CHARLIE)
+    assert s[Jobs, urgent].node.hotkey == CHARLIE
+    assert s[Jobs, number] is None
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["list", "list", "work", "work", "finish", "quit", "stop", "delist", "blocks"]
+            [
+                "list",
+                "list",
+                "work",
+                "work",
+                "finish",
+                "quit",
+                "stop",
+                "delist",
+                "approve",
+                "reject",
+                "blocks",
+            ]
         ),
         st.sampled_from(NODES),
         st.integers(0, 8),
@@ -246,9 +391,10 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("poor", [False, True])
+@pytest.mark.parametrize("review", [0, REVIEW])
 @given(steps=STEPS)
-def test_queues_and_money_always_agree(poor, steps):
-    s = town()
+def test_queues_and_money_always_agree(poor, review, steps):
+    s = town(review)
     if poor:  # one of the nodes is found unfit only when its turn comes
         work(s, BOB)
         ok(s, BOB, "Bonds.unbond", NET, BOB, BOND)
@@ -257,16 +403,16 @@ def test_queues_and_money_always_agree(poor, steps):
         if step == "blocks":
             forward(s, n)
         elif step == "list":
-            run(s, ALICE, "Jobs.list", 0, CONTENT)
+            run(s, ALICE, "Jobs.list", 0, CONTENT, Tier(n % 2))
         elif step in ("work", "stop"):
             run(s, who, f"Jobs.{step}", 0, who)
         elif step == "finish":
             run(s, who, "Jobs.finish", n, RESULT)
         else:
-            run(s, ALICE if step == "delist" else who, f"Jobs.{step}", n)
+            run(s, who if step == "quit" else ALICE, f"Jobs.{step}", n)
         agrees(s)
         assert s[TotalIssuance] + s[TotalBurned] == before
-    forward(s, EXPIRATION + TIMEOUT)
+    forward(s, EXPIRATION + TIMEOUT + REVIEW)
     assert not s.keys_of(Jobs)
     assert not s.keys_of(Due)
     assert not s.keys_of(Busy)
@@ -275,11 +421,16 @@ def test_queues_and_money_always_agree(poor, steps):
 
 def agrees(s):
     found = {ref[1]: s[ref] for ref in s.keys_of(Jobs)}
-    running = {n: job for n, job in found.items() if job.node is not None}
+    waiting = {n for n, job in found.items() if job.state is JobState.Waiting}
+    running = {n: job for n, job in found.items() if job.state is JobState.Running}
     market = s[Markets, 0]
-    assert market.running == len(running)
-    assert set(s[JobQueue, 0]) == set(found) - set(running)
-    assert not (s[JobQueue, 0] and s[NodeQueue, 0])
+    assert market.running == len(found) - len(waiting)
+    assert set(s[JobQueue, 0]) == waiting
+    assert all((job.node is None) == (n in waiting) for n, job in found.items())
+    for node in s[NodeQueue, 0]:
+        fit = is_admitted(s, market.terms, node.hotkey)
+        plain = [found[n] for n in waiting if found[n].tier is Tier.Economy]
+        assert not fit or not any(is_for(s, TERMS, job, node.hotkey) for job in plain)
     wanted = (
         QueueType.Jobs
         if s[JobQueue, 0]

@@ -162,6 +162,20 @@ def test_a_job_from_its_market_to_its_result(node: DevNode, tmp_path: Path) -> N
     assert done(node, "job", "markets") == done(node, "job", "list") == []
 
 
+def test_a_result_is_rejected_and_another_approved(node: DevNode, tmp_path: Path) -> None:
+    task = tmp_path / "task"
+    task.write_text("sum it up")
+    done(node, "job", "open", "1", MODEL, "0.001", "--review", "20", "-s", "//Eve")
+    done(node, "tx", "register", "1", "//Ferdie", "-s", "//Bob")
+    done(node, "job", "post", "1", str(task), "--priority", "-s", "//Alice")
+    for miner, verdict in (("//Charlie", "reject"), ("//Ferdie", "approve")):
+        done(node, "job", "work", "1", miner, "-s", miner)
+        done(node, "job", "finish", "2", str(task), "-s", miner)
+        assert "delivered by" in ganglion(node, "job", "list")[1]
+        done(node, "job", verdict, "2", "-s", "//Alice")
+    assert done(node, "job", "list") == []
+
+
 @pytest.mark.parametrize("command", [("market", "asks"), ("market", "fee"), ("bond", "show")])
 def test_an_unknown_subnet_is_said(node: DevNode, command: tuple[str, str]) -> None:
     assert "there is no subnet 77" in refused(node, *command, "77")
