@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import compat
@@ -22,6 +23,18 @@ from ganglion.wire.call import Caller, Target
 from ganglion.wire.text import Sampling, TextRequest
 from localnet.node_process import NodeProcess, free_port
 
+COLUMNS = (
+    "way",
+    "first chunk p50, ms",
+    "p99, ms",
+    "added p50, ms",
+    "added p99, ms",
+    "whole p50, ms",
+    "answers a second",
+    "its CPU an answer, ms",
+)
+AT_ONCE = 32
+FLOOD_SECONDS = 5.0
 Times = list[list[float]]
 LIB = Path(__file__).resolve().parents[1] / "lib"
 LITELLM = compat.ClientSpec("litellm", "", ("litellm[proxy]",))
@@ -65,7 +78,7 @@ def row(name: str, times: list[list[float]], base: list[list[float]]) -> Row:
     """First chunk and whole answer, and what is added to the base by percentile."""
     firsts, ends = [t[0] for t in times], [t[-1] for t in times]
     base_firsts = [t[0] for t in base]
-    return {
+    return dict.fromkeys(COLUMNS) | {
         "way": name,
         "first chunk p50, ms": statistics.median(firsts) * 1e3,
         "p99, ms": percentile(firsts, 0.99) * 1e3,
@@ -123,6 +136,46 @@ async def under_load(rate: float, seconds: float, rounds: int) -> list[Row]:
     ]
 
 
+async def flood(url: str, body: bytes, seconds: float, **session: Any) -> float:
+    """Streamed answers a second with AT_ONCE requests open all the time."""
+    done, end = 0, time.perf_counter() + seconds
+
+    async def one(http: aiohttp.ClientSession) -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await through(http, url, body)
+            done += 1
+
+    start = time.perf_counter()
+    async with aiohttp.ClientSession(**session) as http:
+        await asyncio.gather(*(one(http) for _ in range(AT_ONCE)))
+    return done / (time.perf_counter() - start)
+
+
+def flooded(name: str, rate: float, process: NodeProcess, seconds: float, before: float) -> Row:
+    """The row of a flood; processor time is that of the gateway's process alone."""
+    spent = process.cpu_s() - before
+    return dict.fromkeys(COLUMNS) | {
+        "way": f"{name}, {AT_ONCE} at once, canned answers",
+        "answers a second": rate,
+        "its CPU an answer, ms": spent / (rate * seconds) * 1e3,
+    }
+
+
+async def most(seconds: float) -> Row:
+    """What a gateway carries before a miner whose engine costs nothing."""
+    address = Keypair.from_uri(MINER).address
+    with (
+        server("quick_miner.py") as miner,
+        server("gateway_server.py", f"{address}={miner.port}") as gateway,
+    ):
+        url, body = f"http://127.0.0.1:{gateway.port}/v1/chat/completions", orjson.dumps(ASK)
+        await flood(url, body, 1.0)
+        before = gateway.cpu_s()
+        rate = await flood(url, body, seconds)
+        return flooded("neuron-gateway", rate, gateway, seconds, before)
+
+
 async def litellm(count: int) -> list[Row]:
     """LiteLLM's proxy before an upstream without a model."""
     python = compat.prepare(LITELLM)
@@ -143,8 +196,16 @@ async def litellm(count: int) -> list[Row]:
                 for _ in range(count + 20):
                     plain.append(await through(http, f"{base}/chat/completions", body))
                     relayed.append(await through(http, url, body))
+                before = proxy.cpu_s()
+                key = {"Authorization": f"Bearer {LITELLM_KEY}"}
+                rate = await flood(url, body, FLOOD_SECONDS, headers=key)
+                burst = flooded("peer: LiteLLM proxy", rate, proxy, FLOOD_SECONDS, before)
     plain, relayed = plain[20:], relayed[20:]
-    return [row("peer's upstream itself", plain, plain), row("peer: LiteLLM proxy", relayed, plain)]
+    return [
+        row("peer's upstream itself", plain, plain),
+        row("peer: LiteLLM proxy", relayed, plain),
+        burst,
+    ]
 
 
 async def failover(rounds: int) -> Row:
@@ -160,13 +221,10 @@ async def failover(rounds: int) -> Row:
             listed = [f"{a}={p.port}" for a, p in zip(addresses, (first, second))]
             with server("gateway_server.py", *listed) as gateway:
                 gaps.append(await one_failover(gateway.port, first, second))
-    return {
+    return dict.fromkeys(COLUMNS) | {
         "way": "SIGKILL to the next token",
         "first chunk p50, ms": statistics.median(gaps) * 1e3,
         "p99, ms": max(gaps) * 1e3,
-        "added p50, ms": None,
-        "added p99, ms": None,
-        "whole p50, ms": None,
     }
 
 
@@ -194,6 +252,7 @@ def rows(quick: bool) -> list[Row]:
     result = asyncio.run(ours(count))
     for rate in (20, 50) if quick else (20, 50, 100):
         result += asyncio.run(under_load(rate, 2 if quick else 5, 1 if quick else 3))
+    result.append(asyncio.run(most(2 if quick else FLOOD_SECONDS)))
     result.append(asyncio.run(failover(2 if quick else 10)))
     if not quick:
         result += asyncio.run(litellm(count))
