@@ -23,3 +23,12 @@ def test_many_requests_settle_exactly_in_few_extrinsics(count: int, http: bool) 
         "over deposit": "OverDeposit",
         "wrong signer": "BadSignature",
     }
+
+
+@pytest.mark.slow
+def test_ten_thousand_requests_settle_in_nine_extrinsics() -> None:
+    result = run(10_000, http=False)
+    assert result.is_exact, result
+    assert (result.extrinsics, sum(row.answers for row in result.rows)) == (9, 10_000)
+    assert [row.lanes for row in result.rows] == [2, 2, 2]
+    assert all(row.proven == 2 * PROOFS for row in result.rows)
