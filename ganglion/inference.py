@@ -29,6 +29,7 @@ from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.hashing import blake2_256
 from ganglion.keys import Keypair
+from ganglion.payer import Payer, Payment
 from ganglion.rpc import DEFAULT_URL
 from ganglion.subnet_views import Neuron
 from ganglion.wire import receipts
@@ -38,7 +39,7 @@ from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
 from ganglion.wire.sealed import padded
 from ganglion.wire.sealed_call import SealedCaller
-from ganglion.wire.text import ID_SIZE, Sampling, TextAnswer, TextRequest
+from ganglion.wire.text import ID_SIZE, Reported, Sampling, TextAnswer, TextRequest
 from ganglion.wire.through import GatewayCaller
 from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_bytes
 
@@ -127,6 +128,7 @@ class _Progress:
     text: str = ""
     parts: list[Part] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    known: int = 0  # 1: the next miner's first token has been received already
 
 
 class Inference:
@@ -134,7 +136,8 @@ class Inference:
 
     `sealed` asks only miners that take sealed text requests, `confidential` only those that this
     trust accepts, sealed to their attested keys. `through` sends sealed requests by way of a
-    gateway; `key` then signs nothing.
+    gateway; `key` then signs nothing. `payer` pays miners that ask for it, which orders that go
+    through a gateway cannot.
     """
 
     def __init__(
@@ -146,8 +149,9 @@ class Inference:
         sealed: bool = False,
         confidential: Trust | None = None,
         through: GatewayCaller | None = None,
+        payer: Payer | None = None,
     ) -> None:
-        self.netuid, self.key, self._through = netuid, key, through
+        self.netuid, self.key, self._through, self._payer = netuid, key, through, payer
         self.sealed = sealed or confidential is not None or through is not None
         self.confidential = confidential
         self._seals: SealedCaller | None = None
@@ -247,20 +251,31 @@ class Inference:
         # a fresh id a try: the next miner's request is another request
         identity = progress.request.id if not done else secrets.token_bytes(ID_SIZE)
         request = replace(progress.request, resume=done, id=identity)
-        body, answer, sure = request.to_bytes(), TextAnswer(), (0, 0)
-        if self.sealed:
-            body = padded(body)
-            events = self._seal().events(Target.of(neuron), request, body)
-        else:
-            events = self._caller.events(Target.of(neuron), body)
+        answer, sure, payment = TextAnswer(), (0, 0), None
         try:
+            payment = await self._payment(neuron, request, progress.known)
+            if payment is not None:
+                request = replace(request, pay=payment.terms)
+            body = request.to_bytes()
+            if self.sealed:
+                body = padded(body)
+                events = self._seal().events(Target.of(neuron), request, body)
+            else:
+                events = self._caller.events(Target.of(neuron), body)
             async for event, data in events:
                 sure = len(answer.tokens), len(answer.pieces)
+                whole = None
                 if answer.take(event, data):
-                    return self._finish(neuron, progress, body, answer, len(done))
+                    whole = self._finish(neuron, progress, body, answer, len(done))
+                if payment is not None:
+                    await payment.arrived(answer, ended=whole is not None)
+                if whole is not None:
+                    return whole
             raise CallFailed("bad-format", "the stream ended before the answer was complete")
         except (CallFailed, BadMessage, BadReceipt) as e:
             progress.failures.append(f"uid {neuron.uid}: {e}")
+            if payment is not None and isinstance(e, CallFailed | Reported):
+                await payment.arrived(answer, ended=True)  # it was not wrong, it only broke off
         tokens, pieces = sure
         if tokens and answer.finish is None:
             # the next miner goes on from here; the last token may have been the end, so it is
@@ -268,7 +283,14 @@ class Inference:
             progress.text += "".join(answer.pieces[:pieces])
             part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens[:tokens]), None)
             progress.parts.append(part)
+            progress.known = min(len(answer.tokens) - tokens, 1)
         return None
+
+    async def _payment(self, neuron: Neuron, request: TextRequest, known: int) -> Payment | None:
+        if self._payer is None or self._through is not None:
+            return None
+        target = Target.of(neuron)
+        return await self._payer.payment(self._client, self._caller, target, request, known)
 
     def _attest(self, trust: Trust) -> AttestedCaller:
         if self._attested is None:
@@ -357,6 +379,7 @@ def ask(
     sealed: bool = False,
     confidential: Trust | None = None,
     through: GatewayCaller | None = None,
+    payer: Payer | None = None,
 ) -> Answer:
     """Ask once and wait; `key` (a key pair or a secret URI) signs. See Inference.ask."""
 
@@ -368,6 +391,7 @@ def ask(
             sealed=sealed,
             confidential=confidential,
             through=through,
+            payer=payer,
         ) as subnet:
             return await subnet.ask(prompt, style, model)
 

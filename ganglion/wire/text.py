@@ -146,6 +146,15 @@ def _messages(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(turns)
 
 
+def most_prompt(request: TextRequest) -> int:
+    """Tokens that a prompt has at most: a token is a byte at least, and a turn adds a few."""
+    if request.tokens:
+        return len(request.tokens)
+    size = len((request.prompt or "").encode())
+    size += sum(len(role) + len(content.encode()) for role, content in request.messages)
+    return size + 8 * (len(request.messages) + 2)
+
+
 class Reported(BadMessage):
     """The miner itself says that it cannot go on."""
 

@@ -32,22 +32,13 @@ from ganglion.wire.paid import (
     output_hash,
 )
 from ganglion.wire.receipts import SignedReceipt
-from ganglion.wire.text import TextRequest
+from ganglion.wire.text import TextRequest, most_prompt
 from neurons.gateway.lane_store import LaneStore
 
 log = logging.getLogger("gateway")
 
 TRIES = 3
 AGAIN_SECONDS = 0.5
-
-
-def most_prompt(request: TextRequest) -> int:
-    """Tokens that a prompt has at most: a token is a byte at least, and a turn adds a few."""
-    if request.tokens:
-        return len(request.tokens)
-    size = len((request.prompt or "").encode())
-    size += sum(len(role) + len(content.encode()) for role, content in request.messages)
-    return size + 8 * (len(request.messages) + 2)
 
 
 @dataclass(slots=True, eq=False)
