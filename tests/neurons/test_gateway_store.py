@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("sqlalchemy")
+from neurons.gateway.lane_store import LaneStore
 from neurons.gateway.store import Denied, Order, Outcome, PartRow, Store, StoreProblem
 
 
@@ -198,3 +199,41 @@ async def test_a_database_of_an_older_gateway_gets_the_new_columns(tmp_path: Pat
     assert await new.price_limit(key) is None
     assert spent(new, key) == (0, 0)
     new.close()
+
+
+async def test_gateways_never_share_a_lane(url: str) -> None:
+    stores = [Store(url) for _ in range(8)]
+    several = [LaneStore(store, b"g" * 32, str(n)) for n, store in enumerate(stores)]
+    lanes = await asyncio.gather(*(one.take(5, 6) for one in several))
+    numbers = [lane.lane for lane in lanes if lane is not None]
+    assert sorted(numbers) == [0, 1, 2, 3, 4, 5]
+    owner = next(n for n, lane in enumerate(lanes) if lane is not None and lane.lane == 3)
+    lane = lanes[owner]
+    assert lane is not None
+    assert await several[owner].promise(lane.raised(10), []) == 10
+    assert await several[owner].promise(lane.raised(99), []) is None  # the same nonce twice
+    assert await several[(owner + 1) % 8].promise(lane.raised(10).raised(5), []) is None
+    await several[owner].release()
+    loser = next(n for n, lane in enumerate(lanes) if lane is None)
+    taken = await several[loser].take(5, 6)
+    assert taken is not None
+    assert (taken.lane, taken.nonce, taken.cumulative) == (3, 1, 10)
+    assert await LaneStore(stores[0], b"h" * 32, "x").take(5, 6) is not None  # another chain's
+    for store in stores:
+        store.close()
+
+
+async def test_one_gateway_at_a_time_opens_a_channel(url: str) -> None:
+    stores = [Store(url) for _ in range(4)]
+    several = [LaneStore(store, b"g" * 32, str(n)) for n, store in enumerate(stores)]
+    began = await asyncio.gather(*(one.begin("5Miner") for one in several))
+    assert sorted(began) == [False, False, False, True]
+    assert await several[0].channel_of("5Miner") is None
+    await several[began.index(True)].end("5Miner", 7)
+    assert await several[0].channel_of("5Miner") == 7
+    assert await several[0].others("5Miner") == frozenset()
+    assert await several[0].others("5Other") == {7}
+    assert await several[1].begin("5Miner")  # to top it up, say
+    await several[1].end("5Miner", 7)
+    for store in stores:
+        store.close()

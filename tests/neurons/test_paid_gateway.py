@@ -23,10 +23,8 @@ from neurons.engine.base import EngineError
 from neurons.engine.batch import Job, Token
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
-from neurons.gateway.lane_store import LaneStore
 from neurons.gateway.router import Policy
 from neurons.gateway.service import Prices
-from neurons.gateway.store import Store
 
 RAO_A_TOKEN = UnitPrices.flat(1_000_000)
 CHARGED = Prices(1_000_000, 1_000_000)
@@ -246,24 +244,3 @@ async def test_a_gateway_goes_on_where_another_stopped(
             assert (new.lane.channel, new.lane.lane) == (old.lane.channel, old.lane.lane)
             assert (new.lane.nonce, new.lane.answers.count) == (2, 2)
         assert held(m.miners[0]) > first
-
-
-async def test_gateways_never_share_a_lane(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/g.db")
-    several = [LaneStore(store, b"g" * 32, str(n)) for n in range(8)]
-    lanes = await asyncio.gather(*(one.take(5, 6) for one in several))
-    numbers = [lane.lane for lane in lanes if lane is not None]
-    assert sorted(numbers) == [0, 1, 2, 3, 4, 5]
-    owner = next(n for n, lane in enumerate(lanes) if lane is not None and lane.lane == 3)
-    lane = lanes[owner]
-    assert lane is not None
-    assert await several[owner].promise(lane.raised(10), []) == 10
-    assert await several[owner].promise(lane.raised(99), []) is None  # the same nonce twice
-    assert await several[(owner + 1) % 8].promise(lane.raised(10).raised(5), []) is None
-    await several[owner].release()
-    loser = next(n for n, lane in enumerate(lanes) if lane is None)
-    taken = await several[loser].take(5, 6)
-    assert taken is not None
-    assert (taken.lane, taken.nonce, taken.cumulative) == (3, 1, 10)
-    assert await LaneStore(store, b"h" * 32, "x").take(5, 6) is not None  # another chain's
-    store.close()
