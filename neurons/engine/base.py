@@ -49,7 +49,11 @@ class ModelCard:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True)
+# Draws, rows and outputs are made for every token of every sequence: a frozen dataclass takes
+# twice as long to make, so these are only by custom never changed.
+
+
+@dataclass(slots=True)
 class Draw:
     """How the tokens after the kept ones are drawn; the first has output position `position`."""
 
@@ -66,7 +70,7 @@ class Claim:
     tokens: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """Tokens to append to one sequence: `start` positions are already cached in `pages`.
 
@@ -84,7 +88,7 @@ class Row:
     claim: Claim | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Output:
     """`logits` is float64 [keep, vocab]; `states` holds bfloat16 patterns [keep, hidden].
 

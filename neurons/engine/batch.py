@@ -49,7 +49,7 @@ class Job:
     priority: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     """A new token of a job, the state it was drawn from, and the finish if it is the last."""
 
@@ -103,7 +103,7 @@ class Running:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Planned:
     """One row of a pass: `count` tokens that are known, then guesses at those that follow."""
 

@@ -173,11 +173,13 @@ class HfModel:
             cache.decoder = Decoder(
                 self._net, self._kernels.attention, cache, self.device.type == "cuda"
             )
-        singles = [
-            Row(row.tokens[i : i + 1], row.start + i, row.pages)
-            for row in rows
-            for i in range(len(row.tokens))
-        ]
+        singles: Sequence[Row] = rows
+        if any(len(row.tokens) > 1 for row in rows):
+            singles = [
+                Row(row.tokens[i : i + 1], row.start + i, row.pages)
+                for row in rows
+                for i in range(len(row.tokens))
+            ]
         step, wanted, parts = (FIXED if self._fixed else len(singles)), kept(rows), []
         for at in range(0, len(singles), step):
             piece = singles[at : at + step]

@@ -65,6 +65,11 @@ class _Listener:
             self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
 
 
+def _put_all(pairs: Sequence[tuple[_Listener, Token]]) -> None:
+    for listener, token in pairs:
+        listener.inbox.put_nowait(token)
+
+
 class Worker:
     """One model, one thread, one cache of `pages` pages. Use `start` and `stop`."""
 
@@ -183,14 +188,23 @@ class Worker:
             log.exception("a forward pass failed; its %d requests are dropped", len(rows))
             self._fail(EngineError(f"the engine failed: {type(e).__name__}"))
             return True
+        self._deliver(tokens)
+        return True
+
+    def _deliver(self, tokens: Sequence[Token]) -> None:
+        """Hand a pass's tokens to their listeners; waking a loop once a token would cost more
+        than the tokens."""
+        ready: dict[asyncio.AbstractEventLoop, list[tuple[_Listener, Token]]] = {}
         for token in tokens:
             self.tokens_made += 1
             listener = self._listeners.get(token.key)
             if listener is not None:
-                listener.put(token)
+                ready.setdefault(listener.loop, []).append((listener, token))
                 if token.finish is not None:
                     del self._listeners[token.key]
-        return True
+        for loop, pairs in ready.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_put_all, pairs)
 
     def _fail(self, error: EngineError) -> None:
         for key, listener in list(self._listeners.items()):
