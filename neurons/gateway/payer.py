@@ -2,8 +2,8 @@
 
 Channels are found on the chain (those that name this gateway's hotkey as their signer, opened by
 a coldkey say) or opened from the hotkey's own balance. Several gateways behind one database share
-the channels; each has its own lanes. A channel is topped up when half of it is promised, and
-extended in time, by whoever notices first.
+the channels; each has its own lanes. A channel is topped up when less than half a deposit is left
+of it, and extended in time, by whoever notices first.
 """
 
 from __future__ import annotations
@@ -158,6 +158,7 @@ class Payer:
             raise CannotPay(f"all {channel.lane_limit} lanes of channel {channel.number} are taken")
         purse = Purse(miner.target, miner.pay, channel, lane, self.kept, self._caller, self._refill)
         purse.total = await self.kept.promised(channel.number)
+        purse.low_at = self.terms.deposit // 2 if self._is_own(channel) else 0
         log.info("uid %d is paid from channel %d, lane %d", miner.uid, channel.number, lane.lane)
         return purse
 
@@ -228,18 +229,30 @@ class Payer:
         return found
 
     async def _refill(self, purse: Purse, total: int) -> None:
-        """See that the deposit covers `total` rao, if this gateway is the payer and may."""
-        fresh = await channels.read(await self._client.at_head(), purse.channel.number)
-        if fresh is not None:
-            purse.channel = fresh
-        channel, hotkey = purse.channel, self._identity.hotkey
-        is_own = channel.payer == hotkey.public_key and self.terms.deposit
-        if total <= channel.deposit or channel.closes_at is not None or not is_own:
+        """See that the deposit covers `total` rao, if this gateway is the payer and may; when
+        another gateway is at it, wait for that one."""
+        hotkey, number = purse.target.hotkey, purse.channel.number
+        for _ in range(round(OPEN_SECONDS / POLL_SECONDS)):
+            purse.channel = await channels.read(self._client, number) or purse.channel
+            if total <= purse.channel.deposit or not self._is_own(purse.channel):
+                return
+            if await self.kept.begin(hotkey):
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        else:
             return
-        amount = max(self.terms.deposit, total - channel.deposit)
-        await channels.top_up(self._client, hotkey, channel.number, amount)
-        log.info("topped channel %d up", channel.number)
-        purse.channel = await channels.read(self._client, channel.number) or channel
+        try:
+            amount = max(self.terms.deposit, total - purse.channel.deposit)
+            await channels.top_up(self._client, self._identity.hotkey, number, amount)
+            log.info("topped channel %d up", number)
+            purse.channel = await channels.read(self._client, number) or purse.channel
+        finally:
+            await self.kept.end(hotkey, number)
+
+    def _is_own(self, channel: ChannelFacts) -> bool:
+        """Whether this gateway may add to a channel and put its end off."""
+        is_payer = channel.payer == self._identity.hotkey.public_key
+        return is_payer and self.terms.deposit > 0 and channel.closes_at is None
 
     # --- in the background ---
 
@@ -268,24 +281,18 @@ class Payer:
             await self._look_after(hotkey, purse, now)
 
     async def _look_after(self, hotkey: str, purse: Purse, now: int) -> None:
-        """Top a channel up that is half used, extend one whose time is three quarters over."""
+        """Top a channel up that is low, extend one whose time is three quarters over."""
         channel = purse.channel
-        is_low = purse.total * 2 > channel.deposit
-        is_late = channel.expiry - now < self.terms.blocks // 4
-        is_own = channel.payer == self._identity.hotkey.public_key and self.terms.deposit
-        if not (is_low or is_late):
+        if not self._is_own(channel):
+            if purse.total * 10 > channel.deposit * 9 and not purse.told:
+                purse.told = True
+                log.warning("channel %d is almost used: its payer should add", channel.number)
             return
-        if not is_own:
-            if is_low:
-                log.warning("channel %d is half used: its payer should top it up", channel.number)
-            return
-        if not await self.kept.begin(hotkey):
-            return
-        try:
-            if is_low:
-                await self._refill(purse, purse.total + self.terms.deposit)
-            if is_late:
+        if purse.is_low:
+            await self._refill(purse, purse.total + self.terms.deposit)
+        if channel.expiry - now < self.terms.blocks // 4 and await self.kept.begin(hotkey):
+            try:
                 expiry = now + self.terms.blocks
                 await channels.extend(self._client, self._identity.hotkey, channel.number, expiry)
-        finally:
-            await self.kept.end(hotkey, channel.number)
+            finally:
+                await self.kept.end(hotkey, channel.number)

@@ -39,6 +39,7 @@ log = logging.getLogger("gateway")
 
 TRIES = 3
 AGAIN_SECONDS = 0.5
+REFILL_SECONDS = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -96,9 +97,12 @@ class Tab:
 
 
 class Purse:
-    """Pays one miner from one lane. `refill(total)` is asked before more is promised than the
-    deposit; `broken` says why the lane pays no more, if it does not, and `is_lost` that no other
-    purse should go on with it."""
+    """Pays one miner from one lane.
+
+    `refill(total)` is asked before more is promised than the deposit, and when less than `low_at`
+    rao are left of it. `broken` says why the lane pays no more, if it does not, and `is_lost` that
+    no other purse should go on with it.
+    """
 
     def __init__(
         self,
@@ -112,13 +116,20 @@ class Purse:
     ) -> None:
         self.target, self.offer, self.channel, self.lane = target, offer, channel, lane
         self._kept, self._caller, self._refill = kept, caller, refill
-        self.total = lane.cumulative
+        self.total, self.low_at, self.told = lane.cumulative, 0, False
         self.broken, self.is_lost = "", False
         self.vouchers = 0
         self._wanting: dict[Tab, None] = {}
         self._undelivered: dict[bytes, int] = {}
         self._is_behind = False
         self._pumping: asyncio.Task[None] | None = None
+        self._refilling: asyncio.Task[None] | None = None
+        self._refill_after = 0.0
+
+    @property
+    def is_low(self) -> bool:
+        """Whether more should be deposited soon."""
+        return self.channel.deposit - self.total < self.low_at
 
     def tab(self, request: TextRequest, known: int) -> Tab:
         """The account of a new answer at the miner's present prices."""
@@ -175,10 +186,21 @@ class Purse:
             self._break("another gateway has taken its lane over")
             return False
         self.lane, self.total, self._is_behind = raised, total, True
+        now = asyncio.get_running_loop().time()
+        if self.is_low and now > self._refill_after:
+            self._refill_after = now + REFILL_SECONDS
+            self._refilling = asyncio.create_task(self._refilled())
         for tab, due in dues:
             tab.promised = due
             self._undelivered[tab.request] = due
         return True
+
+    async def _refilled(self) -> None:
+        """More for the time to come; answers go on meanwhile."""
+        try:
+            await self._refill(self, self.total + 2 * self.low_at)
+        except GanglionError as e:
+            log.warning("channel %d cannot be topped up: %s", self.channel.number, e)
 
     async def _deliver(self) -> None:
         """Send the lane's voucher; what cannot be delivered now goes with the next one."""
