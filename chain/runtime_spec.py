@@ -19,6 +19,7 @@ from chain.pallets import (
     drand,
     evm_chain_id,
     grandpa,
+    intents,
     jobs,
     leases,
     limit_orders,
@@ -49,7 +50,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 467
+SPEC_VERSION = 468
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -89,6 +90,7 @@ def make_runtime() -> Runtime:
             103: leases.pallet,
             104: bonds.pallet,
             105: jobs.pallet,
+            106: intents.pallet,
         },
         (
             ext.CheckNonZeroSender(),

@@ -26,6 +26,7 @@ OWN = {
     "market": "what miners ask for models, and what those cost at least",
     "lease": "lease capacity by the block: order, bid, accept, pay, close",
     "job": "markets of single jobs: list them, work on them, deliver",
+    "intent": "sign what you would pay for, and fill what others signed",
     "bond": "bond miners, and report one that contradicts itself",
     "explain-error": "say what an error of the chain or of its pool means",
 }

@@ -176,6 +176,32 @@ def test_a_result_is_rejected_and_another_approved(node: DevNode, tmp_path: Path
     assert done(node, "job", "list") == []
 
 
+def test_an_intent_is_signed_quoted_and_delivered(node: DevNode, tmp_path: Path) -> None:
+    task, file, bad = (tmp_path / name for name in ("task", "intent", "bad"))
+    task.write_text("sum it up")
+    code, said, _ = ganglion(
+        *(node, "intent", "sign", "1", MODEL, str(task), "0.5", "--blocks", "4", "-s", "//Alice")
+    )
+    assert code == 0
+    file.write_text(said)
+    bad.write_text(said.strip()[:-2] + "00")
+    miner = ("//Charlie", "0.2", "-s", "//Charlie")
+    assert "the signature is not that of" in refused(node, "intent", "quote", str(bad), *miner)
+    done(node, "intent", "quote", str(file), *miner)
+    assert "HasQuote" in refused(node, "intent", "withdraw", str(file), "-s", "//Alice")
+    (one,) = done(node, "intent", "list")
+    assert one["best"]["price"] == 200_000_000
+    deliver = ("intent", "deliver", str(one["name"]), str(task), "-s", "//Charlie")
+    assert "NotAwarded" in refused(node, *deliver)
+    for _ in range(3):
+        done(node, "tx", "transfer", "//Bob", "0.1", "-s", "//Alice")
+    assert "due by" in ganglion(node, "intent", "list")[1]
+    assert any("Intents.Filled" in event for event in done(node, *deliver)["events"])
+    assert done(node, "intent", "list") == []
+    bad.write_text("0x1234")
+    assert "holds no intent" in refused(node, "intent", "withdraw", str(bad), "-s", "//Alice")
+
+
 @pytest.mark.parametrize("command", [("market", "asks"), ("market", "fee"), ("bond", "show")])
 def test_an_unknown_subnet_is_said(node: DevNode, command: tuple[str, str]) -> None:
     assert "there is no subnet 77" in refused(node, *command, "77")
