@@ -191,7 +191,7 @@ class Server:
         except OSError as e:
             await self._runner.cleanup()
             raise OSError(f"cannot listen on {self.host} port {self.port}: {unheard(e)}") from e
-        sockets = site._server.sockets if isinstance(site._server, asyncio.Server) else ()
+        sockets = getattr(site._server, "sockets", ())  # uvloop's server is no asyncio.Server
         self.port = sockets[0].getsockname()[1] if sockets else self.port
 
     async def stop(self) -> None:
