@@ -122,7 +122,9 @@ class Decoder:
             with torch.cuda.stream(side):
                 self.net(shape.ids, shape.layout)
             torch.cuda.current_stream().wait_stream(side)
-            with torch.cuda.graph(graph):
+            # what other threads do on the card meanwhile, a chain of the proof of hardware, say,
+            # does not spoil the capture
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 shape.results = self.net(shape.ids, shape.layout)
         except RuntimeError as e:
             log.warning("passes cannot be captured as graphs (%s): decoding is slower", e)

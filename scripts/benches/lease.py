@@ -90,7 +90,8 @@ def miner_command(url: str, port: int, folder: Path) -> list[str]:
     """`neuron-miner`, paid and with its ask on the chain."""
     start = "import sys; from neurons.miner.main import run; run()"
     flags = f"--network {url} --netuid {NET} --uri //Charlie --host 127.0.0.1 --port {port} --paid"
-    more = f"--external-host 0.0.0.0 --price 2000 --post-ask --vouchers {folder / 'vouchers.db'}"
+    more = "--external-host 0.0.0.0 --price 2000 --post-ask --no-hardware "
+    more += f"--vouchers {folder / 'vouchers.db'}"
     return [sys.executable, "-c", start, *flags.split(), *more.split()]
 
 
