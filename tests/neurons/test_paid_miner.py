@@ -281,3 +281,21 @@ async def test_who_pays_may_have_more_answers_open(tiny: Loaded, tmp_path: Path)
         opened = await asyncio.gather(*map(anext, streams), return_exceptions=True)
         busy = [e for e in opened if isinstance(e, CallFailed)]
         assert [e.status for e in busy] == [429]  # four, and two more
+
+
+def test_vouchers_are_redeemed_before_their_channel_expires(tmp_path: Path) -> None:
+    async def work(client: Client, redeemer: Redeemer, box: Till) -> None:
+        now = await client.block_number()
+        number = await channels.open_channel(client, ALICE, BOB.address, 10**9, now + 54, 4)
+        await redeemer.refresh()
+        signed = vouchers.sign(
+            PayerLane(number, 0).raised(10**8).voucher(box.ledger.genesis), ALICE
+        )
+        box.ledger.take(signed)
+        assert await redeemer.redeem_due() == 0  # fifty blocks and more are left
+        for _ in range(3):
+            await client.transfer(ALICE, DAVE.address, Balance.tao("1"))
+        await redeemer.refresh()
+        assert await redeemer.redeem_due() == 1
+
+    on_chain(tmp_path, 10**6, work)
