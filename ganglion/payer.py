@@ -169,7 +169,7 @@ class Payment:
         prompt, tokens, request = answer.prompt_tokens, len(answer.tokens), self._request
         if prompt > most_prompt(request) or tokens > request.max_tokens - len(request.resume):
             raise BadMessage("it counts more tokens than the request can have")
-        due = self.terms.due(prompt, tokens)
+        due = self.terms.due(prompt + len(request.resume), tokens)
         step = 1 if ended else max(self.terms.prices.cost(0, CHUNK // 2), 1)
         if due - self.paid < step:
             return

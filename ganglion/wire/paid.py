@@ -149,7 +149,7 @@ class PaidAnswer:
 
     `request` is the request's id, `weights` names the model, `output` is the hash of the token
     ids, `receipt` the signing hash of the miner's signed receipt (zeros if it broke off before
-    signing). `amount` is in rao.
+    signing). `amount` is in rao. Tokens to resume from count among the prompt's.
     """
 
     request: Annotated[bytes, Fixed(16)]

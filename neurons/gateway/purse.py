@@ -44,13 +44,15 @@ REFILL_SECONDS = 30.0
 
 @dataclass(slots=True, eq=False)
 class Tab:
-    """What one answer owes its miner. `most_prompt` and `most_tokens` bound what it may claim."""
+    """What one answer owes its miner. `most_prompt` and `most_tokens` bound what it may claim;
+    `resumed` tokens that another miner made are read like a prompt."""
 
     purse: Purse
     request: bytes
     terms: PayTerms
     most_prompt: int
     most_tokens: int
+    resumed: int = 0
     prompt: int = 0
     count: int = 0
     tokens: Sequence[int] = ()
@@ -67,7 +69,7 @@ class Tab:
         """So much of the answer is here. BadMessage if that is more than there can be."""
         if prompt > self.most_prompt or len(tokens) > self.most_tokens:
             raise BadMessage("it counts more tokens than the request can have")
-        self.prompt, self.tokens, self.count = prompt, tokens, len(tokens)
+        self.prompt, self.tokens, self.count = prompt + self.resumed, tokens, len(tokens)
         if self.due - self.promised >= max(self.terms.prices.cost(0, CHUNK // 2), 1):
             self.purse.want(self)
 
@@ -134,8 +136,9 @@ class Purse:
     def tab(self, request: TextRequest, known: int) -> Tab:
         """The account of a new answer at the miner's present prices."""
         terms = PayTerms(self.channel.number, self.lane.lane, self.offer.prices, known)
-        left = request.max_tokens - len(request.resume)
-        return Tab(self, request.id, terms, most_prompt(request), left)
+        resumed = len(request.resume)
+        left = request.max_tokens - resumed
+        return Tab(self, request.id, terms, most_prompt(request), left, resumed)
 
     def want(self, tab: Tab) -> None:
         """Pay what a tab owes, soon."""

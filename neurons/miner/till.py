@@ -41,6 +41,8 @@ LEFT_SHARE = 8
 """Credits that a channel may leave unpaid: so many, and one more for every so many answers."""
 ASK_AGAIN_SECONDS = 2.0
 MOST_ASKED = 1024
+MOST_LOOKUPS = 50
+"""Channels that are looked up on the chain within a second."""
 
 Find = Callable[[int], Coroutine[Any, Any, ChannelFacts | None]]
 
@@ -97,6 +99,7 @@ class Till:
         self._payers: Counter[bytes] = Counter()
         self._asked: dict[int, tuple[float, asyncio.Future[ChannelFacts | None] | None]] = {}
         self._one_at_a_time = asyncio.Lock()
+        self._second, self._lookups = 0, 0
 
     # --- channels ---
 
@@ -120,6 +123,7 @@ class Till:
         if time.monotonic() - asked > ASK_AGAIN_SECONDS:
             if len(self._asked) >= MOST_ASKED:
                 self._asked.clear()
+            self._pace()
             looking = asyncio.ensure_future(self._find(number))
             self._asked[number] = time.monotonic(), looking
         if looking is None:
@@ -133,6 +137,15 @@ class Till:
             return None
         self.channels[number] = found
         return found
+
+    def _pace(self) -> None:
+        """Refusal when strangers make this miner ask the chain too often."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._lookups = second, 0
+        self._lookups += 1
+        if self._lookups > MOST_LOOKUPS:
+            raise Refusal(503, "busy", "too many new channels at once: try again", 1)
 
     async def _admitted(self, terms: PayTerms, caller: bytes, prompt: int) -> ChannelFacts:
         """The channel of a request that may run; Refusal with status 402 if it may not."""
@@ -184,7 +197,8 @@ class Till:
     async def metered(self, order: Order, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         """The events of an answer, held back where they are not paid for; Refusal with status 402
         if the caller may not ask."""
-        terms, prompt = order.request.pay, len(order.job.prompt)
+        # what another miner wrote before has to be read like a prompt
+        terms, prompt = order.request.pay, len(order.job.prompt) + len(order.request.resume)
         if terms is None:
             if self._is_free(order.caller):
                 return events

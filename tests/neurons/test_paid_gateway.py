@@ -124,8 +124,8 @@ async def test_twenty_tokens_to_one_and_forty_four_to_the_next(
         (first,), (second,) = [await m.answers(miner) for miner in m.miners]
         assert (first.tokens, first.amount) == (20, 32)
         assert first.receipt == bytes(32)  # it broke off before it signed
-        assert (second.tokens, second.amount) == (44, 107)  # ceil(1.9 * (12 + 44))
-        assert [held(miner) for miner in m.miners] == [32, 107]
+        assert (second.tokens, second.amount) == (44, 143)  # ceil(1.9 * (12 + 19 + 44))
+        assert [held(miner) for miner in m.miners] == [32, 143]
         assert m.gateways[0].spent() == 76  # the caller pays every token once
 
 

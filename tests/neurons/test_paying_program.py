@@ -75,7 +75,7 @@ async def test_a_program_pays_for_what_it_got_and_goes_on_after_a_restart(
                 payer.close()
                 prompt, total = answer.prompt_tokens, len(answer.tokens)
                 assert [len(part.tokens) for part in answer.parts] == [20, total - 20]
-                due = [prompt + 20, 2 * (prompt + total - 20)]
+                due = [prompt + 20, 2 * (prompt + 20 + total - 20)]
                 assert earned(m) == [round_ * rao for rao in due]
             assert [len(miner.till.ledger.best) for miner in m.miners] == [1, 1]
 
