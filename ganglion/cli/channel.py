@@ -15,6 +15,7 @@ from ganglion.cli.common import (
     Json,
     Root,
     Url,
+    account_of,
     ask,
     hotkey_of,
     new_app,
@@ -71,13 +72,15 @@ def open_(
 
 @app.command("list")
 def list_(
-    account: Annotated[str, typer.Argument(help="An address, WALLET/HOTKEY, or //Alice.")],
+    account: Annotated[
+        str, typer.Argument(help="An address, a WALLET's cold key, WALLET/HOTKEY, or //Alice.")
+    ],
     url: Url = URL_DEFAULT,
     root: Root = ROOT_DEFAULT,
     as_json: Json = False,
 ) -> None:
     """List the open channels that an account pays from or is paid by."""
-    address = hotkey_of(account, root)
+    address = (hotkey_of if "/" in account else account_of)(account, root)
 
     async def look(client: Client) -> list[ChannelFacts]:
         head = await client.at_head()
