@@ -56,7 +56,9 @@ def leave(s: State, table: Table[T], thing: T, block: BlockNumber) -> None:
 
 
 def arrive(s: State, table: Table[Any], now: int) -> tuple[Any, ...]:
-    """What is due in this block, taken out."""
+    """What is due in this block, taken out; where nothing is planned at all, nothing is read."""
+    if s.is_empty(table):
+        return ()
     ref = (table, BlockNumber(now))
     found: tuple[Any, ...] = take(s, ref) if s[ref] else ()
     return found
