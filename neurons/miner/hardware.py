@@ -103,7 +103,7 @@ class HardwareService:
         self._busy = True
         try:
             self.machine, measured = await loop.run_in_executor(self._thread, fastest, machines())
-        except EngineTrouble as e:
+        except (EngineTrouble, MemoryError) as e:
             log.warning("no hardware class is claimed: %s", e)
             return
         finally:
@@ -129,8 +129,8 @@ class HardwareService:
         try:
             # the chain goes on when its asker leaves: a second one must not run beside it
             answer, end = await asyncio.shield(work)
-        except EngineTrouble as e:
-            raise Refusal(503, "busy", str(e), 60) from e
+        except (EngineTrouble, MemoryError) as e:
+            raise Refusal(503, "busy", f"the chain cannot be walked now: {e}", 60) from e
         self._ends[signed.caller, asked.nonce] = end
         while len(self._ends) > ENDS_KEPT:
             self._ends.popitem(last=False)

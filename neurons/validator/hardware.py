@@ -54,7 +54,9 @@ MOST = 16
 """Miners challenged at once."""
 BUSY_SECONDS = 25.0
 """When a miner that was busy is asked again; miners let a validator wait for 20 s."""
-PATIENCE = 4.0
+CLAIM_SECONDS = 5.0
+"""What the small requests may take together."""
+PATIENCE = 3.0
 """Deadlines that a late answer is waited for, so that its operator learns how late it was."""
 TICK = 0.005
 
@@ -169,11 +171,15 @@ class HardwareChecks:
         """The class that a miner claims, and the shortest of a few round trips."""
         shortest, rate = float("inf"), 0
         try:
-            for _ in range(TRIPS):
-                started = self._clock()
-                body = await self._caller.fetch(target, "GET", wire.PATH)
-                shortest = min(shortest, self._clock() - started)
-                rate = wire.read_class(body)
+            async with asyncio.timeout(CLAIM_SECONDS):
+                for _ in range(TRIPS):
+                    started = self._clock()
+                    body = await self._caller.fetch(target, "GET", wire.PATH)
+                    shortest = min(shortest, self._clock() - started)
+                    rate = wire.read_class(body)
+        except TimeoutError:
+            detail = f"{TRIPS} small requests took more than {CLAIM_SECONDS:g} s"
+            return Result(Outcome.UNREACHABLE, detail)
         except CallFailed as e:
             if e.status == 404:
                 return Result(Outcome.NONE, "this miner takes no challenges")
@@ -260,7 +266,7 @@ class HardwareChecks:
 
         try:
             right = await asyncio.to_thread(freivalds)
-        except EngineTrouble as e:
+        except (EngineTrouble, MemoryError) as e:
             return replace(answer.result, outcome=Outcome.OURS, detail=str(e))
         if not right:
             detail = "the matrix is not the end of this chain: something was left out or is wrong"
@@ -285,12 +291,11 @@ def outcome_of(error: CallFailed) -> Outcome:
 
 
 def verifying_machine() -> Machine:
-    """What checks with: the card that an engine of this process uses, or numpy."""
-    if "torch" in sys.modules:
-        import torch
+    """What to check with: torch, on its card if there is one, where an engine has loaded it."""
+    if "torch" not in sys.modules:
+        return NumpyMachine()
+    import torch
 
-        from neurons.engine.device_chain import TorchMachine
+    from neurons.engine.device_chain import TorchMachine
 
-        if torch.cuda.is_available():
-            return TorchMachine("cuda")
-    return NumpyMachine()
+    return TorchMachine("cuda" if torch.cuda.is_available() else "cpu")

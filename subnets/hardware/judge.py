@@ -132,8 +132,9 @@ class Capability:
     @property
     def proven(self) -> int:
         """The rate that this validator vouches for: measured, not beyond the claim, 0 without
-        standing."""
-        return min(self.rate, self.measured) if self.average >= STANDING else 0
+        standing or when no recent challenge was met."""
+        met = any(entry["reason"] == Outcome.OK for entry in self.recent)
+        return min(self.rate, self.measured) if met and self.average >= STANDING else 0
 
     def enter(self, result: Result, block: int, at: int) -> None:
         """Note a challenge. Who refuses one is asked again, because another's may run there, or

@@ -445,3 +445,40 @@ def test_objects_are_read_or_refused(given_: dict[str, object], which: int) -> N
         return
     names = [{"nonce", "block_hash", "rate"}, {"nonce"}, {"rate"}][which]
     assert given_.keys() == names
+
+
+class Starved(NumpyMachine):
+    """Has no memory left."""
+
+    def walk(self, material, start):  # type: ignore[no-untyped-def]
+        raise MemoryError("no room for 64 MiB")
+
+
+async def test_want_of_memory_is_told_on_either_side(alice: Caller) -> None:
+    clock = Clock()
+    async with serving(miner(clock, machine=Starved())) as target:
+        result = await verdict(checks(alice, clock), target)
+        assert result.outcome is Outcome.BUSY
+        assert "cannot be walked now: no room" in result.detail
+    identity = Identity(ALICE, GENESIS, NETUID)
+    poor = HardwareChecks(alice, identity, {}, 1.0, Starved(), clock, clock, NoStalls)
+    async with serving(miner(clock)) as target:
+        assert (await verdict(poor, target)).outcome is Outcome.OURS
+
+
+async def test_small_requests_that_dribble_do_not_hold_up_a_round(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neurons.validator.hardware.CLAIM_SECONDS", 0.1)
+
+    class Dribbling(HardwareService):
+        async def tell(self, request, signed):  # type: ignore[no-untyped-def]
+            await asyncio.sleep(0.05)
+            return await super().tell(request, signed)
+
+    made = miner(Clock())
+    slow = Dribbling(made.identity, made.machine, permitted, CLASS)
+    async with serving(slow) as target:
+        result = await verdict(checks(alice, Clock()), target)
+    assert result.outcome is Outcome.UNREACHABLE
+    assert "5 small requests took more than 0.1 s" in result.detail

@@ -80,9 +80,13 @@ def test_what_the_verifier_stood_still_is_not_held_against_a_miner() -> None:
     limit = deadline(claimed, 0.0)
     stalled = judge_time(claimed, Timing(limit + 0.05, 0.0, stalled=0.06))
     assert stalled.outcome is Outcome.OURS
-    record = Capability(average=1 << 16, checks=3, passes=3, rate=claimed, measured=claimed)
+    record = Capability()
+    record.enter(Result(Outcome.OK, "", claimed, claimed), 1, 1)
     record.enter(stalled, 1, 1)
-    assert (record.checks, record.passes, record.proven) == (3, 3, claimed)
+    assert (record.checks, record.passes, record.proven) == (1, 1, claimed)
+    for block in range(16):
+        record.enter(stalled, block, block)
+    assert record.proven == 0  # what was long ago says nothing of today
     late = judge_time(claimed, Timing(limit + 0.05, 0.0, stalled=0.04))
     assert late.outcome is Outcome.LATE
 
