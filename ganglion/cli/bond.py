@@ -10,7 +10,18 @@ import typer
 
 from ganglion import market, ss58
 from ganglion.balance import Balance, format_amount
-from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, hotkey_of, new_app, show, table
+from ganglion.cli.common import (
+    URL_DEFAULT,
+    At,
+    Json,
+    Url,
+    ask,
+    brief,
+    hotkey_of,
+    new_app,
+    show,
+    table,
+)
 from ganglion.cli.sending import How, send, sending
 from ganglion.cli.subnet import nothing_of
 from ganglion.errors import EncodeError
@@ -78,11 +89,11 @@ def show_(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = F
     columns = ("hotkey", "TAO", "leaving TAO", "free from", "bonded by")
     rows = [
         (
-            hotkey,
+            brief(hotkey),
             format_amount(bond["amount"]),
             format_amount(bond["unbonding"]),
             bond["free_at"] if bond["unbonding"] else "-",
-            bond["payer"],
+            brief(bond["payer"]),
         )
         for hotkey, bond in found
     ]

@@ -192,3 +192,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     # Off a terminal nothing is folded to a width: programs read it.
     print(title)
     Console(width=None if sys.stdout.isatty() else 240).print(made)
+
+
+def brief(name: str) -> str:
+    """An address or a hash as a table shows it: whole to programs, its ends on a terminal, where
+    lines are short and `--json` has the rest."""
+    if not sys.stdout.isatty() or len(name) < SHORTEST_ADDRESS:
+        return name
+    return f"{name[:6]}..{name[-5:]}"

@@ -19,6 +19,7 @@ from ganglion.cli.common import (
     Signer,
     Url,
     ask,
+    brief,
     hotkey_of,
     new_app,
     show,
@@ -138,13 +139,13 @@ def list_(at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
     columns = ("intent", "limit TAO", "best TAO", "state", "miner")
     rows = [
         (
-            name,
+            name,  # whole: it is what `deliver` takes
             format_amount(i["max_price"]),
             format_amount(best["price"]),
             f"open until {i['deadline']}"
             if block < i["deadline"]
             else f"due by {i['deadline'] + i['deliver']}",
-            best["hotkey"],
+            brief(best["hotkey"]),
         )
         for name, i, best in found
     ]

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from ganglion.balance import Balance, format_amount
-from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, hotkey_of, new_app, show, table
+from ganglion.cli.common import (
+    URL_DEFAULT,
+    At,
+    Json,
+    Url,
+    ask,
+    brief,
+    hotkey_of,
+    new_app,
+    show,
+    table,
+)
 from ganglion.cli.sending import How, send, sending
 from ganglion.client import Client
 from ganglion.hashing import blake2_256
@@ -182,7 +193,7 @@ def list_(
             format_amount(job["deposit"]),
             job["due"],
             _state(job),
-            job["content"],
+            brief(job["content"]),
         )
         for number, job in found
     ]
@@ -193,7 +204,7 @@ def _state(job: Any) -> str:
     if job["node"] is None:
         return "waits"
     word = "delivered" if job["state"] == "Review" else "run"
-    return f"{word} by {job['node']['hotkey']}"
+    return f"{word} by {brief(job['node']['hotkey'])}"
 
 
 def _text(raw: Any) -> str:

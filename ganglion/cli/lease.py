@@ -17,6 +17,7 @@ from ganglion.cli.common import (
     Url,
     account_of,
     ask,
+    brief,
     hotkey_of,
     new_app,
     show,
@@ -129,7 +130,7 @@ def list_(
     if as_json:
         show(found, as_json)
         return
-    columns = ("order", "state", "model", "tok/block", "rate TAO", "left TAO", "until", "miner")
+    columns = ("order", "state", "model", "tokens", "rate", "left", "until", "miner")
     rows = [
         (
             o.number,
@@ -139,8 +140,9 @@ def list_(
             format_amount(o.max_rate if o.rate is None else o.rate),
             format_amount(o.balance - o.earned(block)),
             o.ends,
-            o.hotkey or "-",
+            brief(o.hotkey or "-"),
         )
         for o in found
     ]
-    table(f"{len(found)} orders at block {block}", columns, rows)
+    title = f"{len(found)} orders at block {block}; tokens and TAO a block, TAO left"
+    table(title, columns, rows)

@@ -13,6 +13,7 @@ from ganglion.cli.common import (
     Json,
     Url,
     ask,
+    brief,
     hotkey_of,
     new_app,
     show,
@@ -55,7 +56,16 @@ def asks(
         return
     columns = ("model", "prompt", "cached", "answer", "tok/block", "leased", "until", "hotkey")
     rows = [
-        (a.model, a.prompt, a.cached, a.completion, a.capacity, a.leased, a.expires, a.hotkey)
+        (
+            a.model,
+            a.prompt,
+            a.cached,
+            a.completion,
+            a.capacity,
+            a.leased,
+            a.expires,
+            brief(a.hotkey),
+        )
         for a in found
     ]
     table(f"subnet {netuid}: {len(found)} asks, in rao for a million tokens", columns, rows)
