@@ -148,7 +148,7 @@ class Payer:
 
 
 class Payment:
-    """One answer's account: pays each half chunk that has arrived, and the rest at the end."""
+    """One answer's account: pays whenever half the credit has arrived, and the rest at the end."""
 
     def __init__(
         self,
@@ -161,6 +161,7 @@ class Payment:
     ) -> None:
         self._payer, self._client, self._caller, self._lane = payer, client, caller, lane
         self.terms, self._request = terms, request
+        self._half = terms.prices.cost(0, lane.offer.credit * CHUNK // 2)
         self.paid = 0
 
     async def arrived(self, answer: TextAnswer, ended: bool) -> None:
@@ -170,7 +171,7 @@ class Payment:
         if prompt > most_prompt(request) or tokens > request.max_tokens - len(request.resume):
             raise BadMessage("it counts more tokens than the request can have")
         due = self.terms.due(prompt + len(request.resume), tokens)
-        step = 1 if ended else max(self.terms.prices.cost(0, CHUNK // 2), 1)
+        step = 1 if ended else max(self._half, 1)
         if due - self.paid < step:
             return
         paid, self.paid = self.paid, due

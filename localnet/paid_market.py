@@ -53,7 +53,9 @@ MakeWorker = Callable[[int, Loaded], Worker]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to set up; `prices` by miner, the last for all others. `deposit` in rao."""
+    """What to set up; `prices` by miner, the last for all others. `deposit` in rao. With `is_paid`
+    off nobody pays, for comparison.
+    """
 
     miners: int = 3
     gateways: int = 2
@@ -61,6 +63,7 @@ class Plan:
     deposit: int = TAO
     payer: str = "Eve"
     caller_prices: Prices = Prices(2_000_000, 10_000_000)
+    is_paid: bool = True
     worker: MakeWorker = field(default=lambda number, loaded: Worker(loaded.model, pages=256))
 
 
@@ -170,7 +173,8 @@ async def _miner(
     till = Till(genesis, offer, kept, find)
     service = TextService(worker, loaded.tokenizer, identity)
     # staked callers may have many requests open at once; strangers few
-    app = MinerApp(Gate(key.address), lambda caller: 1.0, service, till=till)
+    own = till if plan.is_paid else None
+    app = MinerApp(Gate(key.address), lambda caller: 1.0, service, till=own)
     app.price = offer.prices.highest
     server = Server(app.app, "127.0.0.1", 0)
     await server.start()
@@ -194,7 +198,8 @@ async def gateway_on(
     await found.refresh()
     payer = Payer(client, identity, caller, store, Terms(plan.deposit))
     await stack.enter_async_context(payer)
-    text = TextGateway(caller, identity, found, store, plan.caller_prices, payer=payer)
+    paying = payer if plan.is_paid else None
+    text = TextGateway(caller, identity, found, store, plan.caller_prices, payer=paying)
     server = Server(GatewayApp(store, text, None).app, "127.0.0.1", 0)
     await server.start()
     stack.push_async_callback(server.stop)

@@ -2,7 +2,7 @@
 
 Payments of answers under way gather while a voucher is on its way, so that a busy lane sends one
 voucher for many. What a voucher promises is in the database before it is signed. Only what has
-arrived is ever paid, and a chunk's half is paid as soon as it has.
+arrived is ever paid, and that whenever it is half of the miner's credit: the stream never waits.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Tab:
         if prompt > self.most_prompt or len(tokens) > self.most_tokens:
             raise BadMessage("it counts more tokens than the request can have")
         self.prompt, self.tokens, self.count = prompt + self.resumed, tokens, len(tokens)
-        if self.due - self.promised >= max(self.terms.prices.cost(0, CHUNK // 2), 1):
+        half = self.terms.prices.cost(0, self.purse.offer.credit * CHUNK // 2)
+        if self.due - self.promised >= max(half, 1):
             self.purse.want(self)
 
     def close(self, signed: SignedReceipt | None) -> None:
