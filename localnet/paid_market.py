@@ -128,11 +128,13 @@ class Market:
     gateways: list[PayingGateway]
     http: aiohttp.ClientSession
 
-    async def complete(self, gateway: int, prompt: str, **options: Any) -> dict[str, Any]:
+    async def complete(
+        self, gateway: int, prompt: str, confirm: int = 1, **options: Any
+    ) -> dict[str, Any]:
         """A completion asked of a gateway as any program would; the decoded reply."""
         at = self.gateways[gateway]
         body = {"model": "default", "prompt": prompt, **options}
-        headers = {"Authorization": f"Bearer {at.key}"}
+        headers = {"Authorization": f"Bearer {at.key}", "X-Ganglion-Confirm": str(confirm)}
         async with self.http.post(f"{at.url}/v1/completions", json=body, headers=headers) as reply:
             said: dict[str, Any] = await reply.json()
             return said

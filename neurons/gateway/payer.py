@@ -87,13 +87,14 @@ class Payer:
         purse = self.purses.get(miner.target.hotkey)
         return miner.pay is None or (purse is not None and not purse.broken)
 
-    async def prepared(self, ranked: Sequence[Miner]) -> list[Miner]:
+    async def prepared(self, ranked: Sequence[Miner], least: int = 1) -> list[Miner]:
         """Those that can be asked and paid, in their order; channels to the first of the others
-        are opened meanwhile. CannotPay if there is none."""
-        missing = [miner for miner in ranked[:FIRST_MINERS] if not self.is_ready(miner)]
+        are opened meanwhile, and waited for until there are `least`. CannotPay if there is none."""
+        first = ranked[: max(FIRST_MINERS, least)]
+        missing = [miner for miner in first if not self.is_ready(miner)]
         waiting = [self.begin(miner) for miner in missing]
         ready = [miner for miner in ranked if self.is_ready(miner)]
-        while not ready and waiting:
+        while len(ready) < least and waiting:
             done, rest = await asyncio.wait(
                 waiting, timeout=OPEN_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )

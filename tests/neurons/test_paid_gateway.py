@@ -244,3 +244,15 @@ async def test_a_gateway_goes_on_where_another_stopped(
             assert (new.lane.channel, new.lane.lane) == (old.lane.channel, old.lane.lane)
             assert (new.lane.nonce, new.lane.answers.count) == (2, 2)
         assert held(m.miners[0]) > first
+
+
+async def test_all_who_confirm_an_answer_are_paid(
+    node: DevNode, tiny: Loaded, tmp_path: Path
+) -> None:
+    plan = Plan(3, 1, (RAO_A_TOKEN,), caller_prices=CHARGED, payer="Eve//9")
+    async with market(node.url, tmp_path, tiny, plan) as m:
+        reply = await m.complete(0, PROMPT, confirm=2, **LONG)
+        await m.settled()
+        assert reply["usage"]["completion_tokens"] == 64, reply
+        assert sorted(held(miner) for miner in m.miners) == [0, 76, 76]
+        assert m.gateways[0].spent() == 2 * 76
