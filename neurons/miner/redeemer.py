@@ -25,6 +25,7 @@ log = logging.getLogger("miner")
 
 WATCH_SECONDS = 3.0
 """How often the chain is looked at for channels that begin to close."""
+SECONDS_A_CHANNEL = 0.05
 AHEAD_BLOCKS = 5 * LAST_BLOCKS
 """How long before its end a channel's vouchers are redeemed."""
 WORTH_FEES = 10
@@ -101,7 +102,8 @@ class Redeemer:
     async def keep(self) -> None:
         """Watch and redeem for ever; the vouchers wait while the chain is away."""
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            many = len(self._till.channels) * SECONDS_A_CHANNEL
+            await asyncio.sleep(max(WATCH_SECONDS, many))
             try:
                 await self.refresh()
                 await self.redeem_due()

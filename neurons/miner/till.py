@@ -157,6 +157,8 @@ class Till:
             raise _owed(f"channel {number} is another caller's: open one of your own")
         if terms.lane >= channel.lane_limit:
             raise _owed(f"channel {number} has lanes 0 to {channel.lane_limit - 1}: use one")
+        if channel.closes_at is not None:
+            raise _owed(f"channel {number} is closing: open another")
         if channel.ends_at - self.now <= LAST_BLOCKS:
             raise _owed(f"channel {number} ends at block {channel.ends_at}: open another")
         if self._left[number] > LEFT_UNPAID + self._settled[number] // LEFT_SHARE:

@@ -125,7 +125,8 @@ async def test_strangers_are_refused_in_words(tiny: Loaded, tmp_path: Path) -> N
     closing = replace(CHANNEL, number=4, closes_at=5)
     small = replace(CHANNEL, number=5, deposit=20)
     foreign = replace(CHANNEL, number=6, payee=DAVE.public_key)
-    box = till(tmp_path, CHANNEL, closing, small, foreign, free=DAVE.public_key)
+    short = replace(CHANNEL, number=7, expiry=9)
+    box = till(tmp_path, CHANNEL, closing, small, foreign, short, free=DAVE.public_key)
     async with serving(tiny, till=box) as miner, Caller(ALICE) as caller, Caller(DAVE) as dave:
         for asked, why in [
             (replace(request(), pay=None), "open a channel"),
@@ -133,7 +134,8 @@ async def test_strangers_are_refused_in_words(tiny: Loaded, tmp_path: Path) -> N
             (request(channel=6), "no channel 6 pays"),
             (request(prices=UnitPrices.flat(999_999)), "asks"),
             (request(lane=4), "lanes 0 to 3"),
-            (request(channel=4), "ends at block 5"),
+            (request(channel=4), "channel 4 is closing"),
+            (request(channel=7), "ends at block 9"),
             (request(channel=5), "20 rao left and this may cost more: top it up"),
         ]:
             assert why in await refused(caller, miner, asked)
