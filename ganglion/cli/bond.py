@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,23 +12,28 @@ import typer
 from ganglion import market, ss58
 from ganglion.balance import Balance, format_amount
 from ganglion.cli.common import (
+    ROOT_DEFAULT,
     URL_DEFAULT,
     At,
     Json,
+    Root,
+    Signer,
     Url,
     ask,
     brief,
     hotkey_of,
     new_app,
     show,
+    signer_of,
     table,
 )
 from ganglion.cli.sending import How, send, sending
 from ganglion.cli.subnet import nothing_of
-from ganglion.errors import EncodeError
-from ganglion.keys import CryptoType, Keypair
+from ganglion.client import Client
+from ganglion.errors import EncodeError, UnknownName
+from ganglion.keys import CryptoType
 from ganglion.wire.equivocation import Same, conflict
-from ganglion.wire.receipts import BadReceipt, Receipt, SignedReceipt
+from ganglion.wire.receipts import BadReceipt, Receipt, SignedReceipt, is_signed
 
 app = new_app("Bond a miner's hot key, unbond it, report two answers to one request.")
 
@@ -38,6 +44,12 @@ ReceiptFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="A signed receipt as JSON.")
 ]
 
+SAID = {
+    Same.CONFLICT: "two different answers to one request",
+    Same.AGREE: "the same answer twice",
+    Same.INEXACT: "answers of the fast class, which may differ",
+    Same.OTHER_SUBJECT: "receipts about something else than was asked",
+}
 WHY_NOT = {
     Same.INEXACT: "only text answers of the exact class can contradict each other: a miner of the "
     "fast class may answer a repeated request in other words",
@@ -109,8 +121,7 @@ def report(first: ReceiptFile, second: ReceiptFile, how: How) -> None:
     if found is not Same.CONFLICT:
         raise EncodeError(f"no contradiction in {first} and {second}: {WHY_NOT[found]}")
     for path, signed in ((first, one), (second, other)):
-        key = Keypair.from_public(signed.receipt.miner, signed.crypto)
-        if not key.verify(signed.receipt.signing_hash(), signed.signature):
+        if not is_signed(signed):
             raise EncodeError(f"{path}: its signature is not that of {_miner(signed)}")
     send(
         how,
@@ -123,6 +134,43 @@ def report(first: ReceiptFile, second: ReceiptFile, how: How) -> None:
             second_signature=_signature(other),
         ),
     )
+
+
+@app.command()
+def check(
+    netuid: Netuid,
+    uid: Annotated[int, typer.Argument(min=0, max=65_535, help="The miner's number.")],
+    signer: Signer = "",
+    tokens: Annotated[int, typer.Option(min=1, max=4096, help="Tokens to ask for.")] = 64,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where receipts go.")] = Path("."),
+    url: Url = URL_DEFAULT,
+    root: Root = ROOT_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Ask a miner the same thing twice; two answers that differ are kept to be reported."""
+    from ganglion.wire.call import Target  # only this command calls neurons
+    from ganglion.wire.repeat import twice
+
+    key = signer_of(signer, root, hotkey=True)
+
+    async def target_of(client: Client) -> Target:
+        known = await client.neurons(netuid) or await nothing_of(client, netuid)
+        neuron = next((n for n in known if n.uid == uid), None)
+        if neuron is None or not neuron.axon.is_serving:
+            raise UnknownName(f"subnet {netuid} has no uid {uid} that serves")
+        return Target.of(neuron)
+
+    first, second = asyncio.run(twice(key, ask(url, target_of), tokens))
+    found = conflict(first.receipt, second.receipt)
+    said: dict[str, Any] = {"uid": uid, "tokens": len(first.receipt.tokens), "found": SAID[found]}
+    if found is Same.CONFLICT:
+        paths = []
+        for name, signed in (("first", first), ("second", second)):
+            path = out / f"{name}-{first.receipt.request.hex()[:12]}.json"
+            path.write_bytes(orjson.dumps(signed.to_json()))
+            paths.append(str(path))
+        said["report"] = "ganglion bond report " + " ".join(paths)
+    show(said, as_json)
 
 
 def read_receipt(path: Path) -> SignedReceipt:

@@ -124,6 +124,12 @@ def sign(receipt: Receipt, key: Keypair, proofs: Sequence[bytes] = ()) -> Signed
     return SignedReceipt(receipt, key.sign(receipt.signing_hash()), key.crypto, tuple(proofs))
 
 
+def is_signed(signed: SignedReceipt) -> bool:
+    """Whether the signature is that of the miner the receipt names."""
+    signer = Keypair.from_public(signed.receipt.miner, signed.crypto)
+    return signer.verify(signed.receipt.signing_hash(), signed.signature)
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What the caller knows about the answer before it arrives."""
@@ -146,6 +152,5 @@ def check(signed: SignedReceipt, expected: Expected) -> None:
     for name in ("genesis", "netuid", "request", "caller", "miner", "weights", "seed", "first"):
         if getattr(receipt, name) != getattr(expected, name):
             raise BadReceipt(f"the receipt is about another {name} than was asked for")
-    signer = Keypair.from_public(receipt.miner, signed.crypto)
-    if not signer.verify(receipt.signing_hash(), signed.signature):
+    if not is_signed(signed):
         raise BadReceipt("the signature on the receipt is not the miner's")

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
+from running_miner import serving
 
+from chain.dev.devnode import DevNode
+from ganglion.cli.main import main
+from ganglion.client import Client
 from ganglion.keys import Keypair
 from ganglion.wire.equivocation import Same, conflict
 from ganglion.wire.receipts import Receipt
 from ganglion.wire.text import Sampling, TextAnswer, TextRequest
 from localnet import faults
+from neurons.chainlink import ChainLink
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
-from neurons.miner.textgen import TextService
+from neurons.miner.textgen import Event, Order, TextService
 
 CALLER = Keypair.from_uri("//Alice").public_key
 MINER = Identity(Keypair.from_uri("//Bob"), b"\7" * 32, 2)
@@ -82,3 +90,51 @@ async def test_who_cheats_on_a_repeated_request_has_signed_the_proof(
         cheat.worker.stop()
     assert conflict(*pair) is Same.CONFLICT
     assert conflict(*(replace(r, exact=False) for r in pair)) is Same.INEXACT
+
+
+class Moody(TextService):
+    """Gives every second answer with weights of four bits."""
+
+    cheat: TextService
+    asked = 0
+
+    async def answer(self, order: Order) -> AsyncIterator[Event]:
+        self.asked += 1
+        service = self.cheat if self.asked % 2 == 0 else super()
+        async for event in service.answer(order):
+            yield event
+
+
+async def test_a_miner_is_checked_and_reported_from_the_command_line(
+    tiny: Loaded, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with DevNode() as node:
+        async with Client(node.url) as client, serving(tiny, "//Charlie") as miner:
+            link = ChainLink(client, 1, Keypair.from_uri("//Charlie"))
+            uid = await link.register(lambda: Keypair.from_uri("//Bob"))
+            await link.publish("0.0.0.0", miner.target.port)
+            identity = Identity(link.hotkey, link.genesis, 1)
+            honest = TextService(miner.worker, tiny.tokenizer, identity)
+            moody = Moody(miner.worker, tiny.tokenizer, identity)
+            moody.cheat = faults.faulty_service("int4", tiny, identity)
+
+            async def ganglion(*argv: str) -> dict[str, Any]:
+                code = await asyncio.to_thread(main, [*argv, "--url", node.url, "--json"])
+                said = capsys.readouterr()
+                assert code == 0, said.err
+                return json.loads(said.out)  # type: ignore[no-any-return]
+
+            check = ("bond", "check", "1", str(uid), "-s", "//Alice", "--out", str(tmp_path))
+            miner.app.text = honest
+            assert (await ganglion(*check))["found"] == "the same answer twice"
+            await ganglion("bond", "add", "1", "//Charlie", "5", "-s", "//Bob")
+            miner.app.text = moody
+            moody.cheat.worker.start()
+            try:
+                said = await ganglion(*check, "--tokens", "200")
+            finally:
+                moody.cheat.worker.stop()
+            assert said["found"] == "two different answers to one request"
+            report = said["report"].split()[1:]
+            sent = await ganglion(*report, "-s", "//Alice")
+            assert any("Bonds.Slashed" in event for event in sent["events"])
