@@ -25,6 +25,8 @@ SEED_SIZE = 32
 MAX_TOKENS = 1 << 17
 MAX_TURNS = 256
 MAX_STOPS = 4
+MOST_COUNTED = (1 << 31) - 1
+"""The largest count of tokens that anybody may claim; databases keep it in four bytes."""
 KNOWN = frozenset(
     {
         "id",
@@ -185,7 +187,7 @@ class TextAnswer:
             self.tokens += fields.token_ids(given, "tokens", MAX_TOKENS)
             self.pieces.append(fields.text(given, "text", fields.MAX_BODY))
             if "prompt_tokens" in given:
-                self.prompt_tokens = fields.integer(given, "prompt_tokens", 0, 1 << 31, None)
+                self.prompt_tokens = fields.integer(given, "prompt_tokens", 0, MOST_COUNTED, None)
             return False
         if event == "error":
             raise Reported(f"the miner reports: {str(given.get('message'))[:300]}")
@@ -195,8 +197,8 @@ class TextAnswer:
         usage = given.get("usage")
         if not isinstance(usage, dict):
             raise BadMessage("usage must be an object")
-        self.prompt_tokens = fields.integer(usage, "prompt_tokens", 0, 1 << 31, None)
-        self.completion_tokens = fields.integer(usage, "completion_tokens", 0, 1 << 31, None)
+        self.prompt_tokens = fields.integer(usage, "prompt_tokens", 0, MOST_COUNTED, None)
+        self.completion_tokens = fields.integer(usage, "completion_tokens", 0, MOST_COUNTED, None)
         try:
             self.signed = SignedReceipt.from_json(given.get("receipt"))
         except BadReceipt as e:

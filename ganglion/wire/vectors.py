@@ -99,4 +99,4 @@ class EmbedAnswer:
         vectors = np.stack([np.frombuffer(row, "<f4") for row in raw])
         if not np.isfinite(vectors).all():
             raise BadMessage("a vector holds an infinity or NaN")
-        return cls(vectors, fields.integer(usage, "prompt_tokens", 0, 1 << 31, None), signed)
+        return cls(vectors, fields.integer(usage, "prompt_tokens", 0, (1 << 31) - 1, None), signed)

@@ -37,7 +37,7 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if open_key is not None:
         key = open_key
-    elif scheme.lower() != "bearer" or not key:
+    elif scheme.lower() != "bearer" or not key or not key.isascii():
         raise ApiError(
             401,
             "authentication_error",
@@ -49,8 +49,8 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
     if secret is not None and secret.lower() != "required":
         raise api.invalid("X-Ganglion-Confidential is `required`, or left out")
     idempotency = request.headers.get("Idempotency-Key")
-    if idempotency is not None and not 0 < len(idempotency) <= 255:
-        raise api.invalid("Idempotency-Key has 1 to 255 characters")
+    if idempotency is not None and not (0 < len(idempotency) <= 255 and idempotency.isascii()):
+        raise api.invalid("Idempotency-Key has 1 to 255 characters of ASCII")
     return Wish(
         key.strip(),
         idempotency,
@@ -169,6 +169,7 @@ class GatewayApp:
             if replay is not None:
                 return await replayed(request, call, replay)
         response: bytes | None = None
+        out = Stream(request, reply)
         try:
             text = self._trimmed(running)
             async with aclosing(text) as pieces:
@@ -176,10 +177,13 @@ class GatewayApp:
                     whole = "".join([piece async for piece in pieces])
                     response = reply.whole(whole, running.finish, usage(running))
                     return json_bytes(response, running)
-                async with aclosing(Stream(request, reply)) as out:
+                async with aclosing(out):
                     said = await out.send(pieces, running)
                     response = reply.whole(said, running.finish, usage(running))
                     return out.response
+        except ApiError:
+            running.was_in_vain = not out.response.prepared
+            raise
         finally:
             await settle_shielded(self._text, running, response)
 
@@ -251,7 +255,9 @@ class GatewayApp:
 
     async def _receipts(self, request: web.Request) -> web.StreamResponse:
         key = wish_of(request, self._open_key).key
-        parts = await self._store.receipts_of(key, request.match_info["id"])
+        wanted = request.match_info["id"]
+        known = wanted.isascii() and wanted.isprintable()  # nothing else is an id of ours
+        parts = await self._store.receipts_of(key, wanted) if known else None
         if parts is None:
             raise ApiError(404, "invalid_request_error", "you made no request with this id")
         return web.json_response({"object": "list", "data": parts})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 MOST = 128
@@ -99,7 +99,7 @@ class Batches:
             with connection.begin():
                 for piece in pieces:
                     piece.result = piece.work(connection)
-        except (SQLAlchemyError, Refused) as e:
+        except Exception as e:  # noqa: BLE001 - whatever it is, who caused it is told, nobody else
             lost = isinstance(e, DBAPIError) and e.connection_invalidated
             if len(pieces) > 1 and not lost:
                 return False

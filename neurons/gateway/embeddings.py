@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 
@@ -63,7 +64,7 @@ class EmbedGateway:
         order = Order(
             "embd-" + secrets.token_hex(12),
             model,
-            blake2_256(body),
+            wish.digest("embd-", body),
             self._prices.cost(bound, 0),
             wish.idempotency,
         )
@@ -73,7 +74,12 @@ class EmbedGateway:
             raise denied(e) from e
         if opened.replay is not None:
             return web.Response(body=opened.replay, content_type="application/json")
-        return await self._ask(ranked, EmbedRequest(b"", model, texts), packed, order, opened)
+        try:
+            return await self._ask(ranked, EmbedRequest(b"", model, texts), packed, order, opened)
+        except asyncio.CancelledError:  # the caller left: nothing stays reserved for it
+            closed = self._store.fail_request(order, opened.key_id)
+            await asyncio.shield(asyncio.ensure_future(closed))
+            raise
 
     async def _ask(
         self,

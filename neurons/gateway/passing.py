@@ -23,6 +23,7 @@ from ganglion.hashing import blake2_256
 from ganglion.wire import fields, sealed, sse
 from ganglion.wire.call import Caller, CallFailed
 from ganglion.wire.fields import BadMessage
+from ganglion.wire.text import MOST_COUNTED
 from neurons.gateway import openai_api as api
 from neurons.gateway.openai_api import ApiError
 from neurons.gateway.router import Miner, Router
@@ -164,7 +165,9 @@ async def _checked(
             counted = None
             if usage is not None:
                 names = ("prompt_tokens", "completion_tokens")
-                prompt, completion = (fields.integer(usage, n, 0, 1 << 31, None) for n in names)
+                prompt, completion = (
+                    fields.integer(usage, n, 0, MOST_COUNTED, None) for n in names
+                )
                 counted = prompt, completion
         except BadMessage as e:
             raise CallFailed("bad-format", str(e)) from e

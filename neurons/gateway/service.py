@@ -88,6 +88,12 @@ class Wish:
         limits = [limit for limit in (self.max_price, of_key) if limit is not None]
         return min(limits, default=None)
 
+    def digest(self, kind: str, body: bytes) -> bytes:
+        """What an Idempotency-Key stands for: a body, the kind of request, and what was promised
+        about the answer."""
+        said = (kind, self.confidential, self.verify_first, self.copies)
+        return blake2_256(repr(said).encode() + body)
+
 
 @dataclass(slots=True)
 class Running:
@@ -103,6 +109,7 @@ class Running:
     relay: Answering | None = None
     prompt_tokens: int = 0
     finish: str = "stop"
+    was_in_vain: bool = False  # it failed before the caller got anything
 
     async def admitted(self) -> Opened:
         """How the database admitted the request; ApiError if it did not."""
@@ -210,7 +217,7 @@ class TextGateway:
         reserve = most * wish.copies
         kind = "chatcmpl-" if call.chat else "cmpl-"
         order = Order(
-            kind + secrets.token_hex(12), model, blake2_256(body), reserve, wish.idempotency
+            kind + secrets.token_hex(12), model, wish.digest(kind, body), reserve, wish.idempotency
         )
         least = size // BYTES_A_TOKEN
         limit = wish.price_limit(await self.store.price_limit(wish.key))
@@ -220,15 +227,19 @@ class TextGateway:
         ranked = self.router.rank(wanted, time.monotonic())
         if not ranked:
             raise nobody_fits()
-        ranked = await self._payable(ranked)
+        ranked = await self._payable(ranked, wish.copies)
         opening = asyncio.create_task(self._open(wish.key, order))
         running = Running(call, wish, order, opening, self._request(call, model, ranked[0]), ranked)
-        if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:
-            await running.admitted()
+        try:
+            if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:
+                await running.admitted()
+        except asyncio.CancelledError:  # the caller left: nothing stays reserved for it
+            await settle_shielded(self, running, None)
+            raise
         return running
 
-    async def _payable(self, ranked: Sequence[Miner]) -> list[Miner]:
-        """Those that are free or can be paid; ApiError if there is none."""
+    async def _payable(self, ranked: Sequence[Miner], least: int) -> list[Miner]:
+        """Those that are free or can be paid, `least` of them if possible; ApiError for none."""
         if self.payer is None:
             free = [miner for miner in ranked if miner.pay is None]
             if not free:
@@ -238,7 +249,7 @@ class TextGateway:
                 raise ApiError(503, "server_error", problem, "no_miner")
             return free
         try:
-            return await self.payer.prepared(ranked)
+            return await self.payer.prepared(ranked, least)
         except CannotPay as e:
             raise ApiError(503, "server_error", str(e), "no_miner") from e
 
@@ -315,7 +326,7 @@ class TextGateway:
         except NoMiner as e:
             raise ApiError(503, "server_error", str(e), "no_miner") from e
         if relay.final is not None:
-            running.prompt_tokens = relay.final.prompt_tokens
+            running.prompt_tokens = relay.prompt_tokens
             stopped = relay.final.finish is Finish.STOP
             running.finish = "stop" if stopped else "length"
 
@@ -351,7 +362,7 @@ class TextGateway:
             key = (await running.opening).key_id
         except (Denied, StoreProblem):
             return  # nothing was reserved
-        if relay is None or not relay.tokens:
+        if relay is None or running.was_in_vain or not relay.tokens:
             await self.store.fail_request(order, key)
             return
         cost = self.prices.cost(running.prompt_tokens, len(relay.tokens)) * running.wish.copies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from neurons.gateway.tables import api_keys, receipts, requests
 
@@ -16,13 +16,15 @@ RESERVE = (
         api_keys.c.id == bindparam("key"),
         api_keys.c.digest == bindparam("secret"),
         api_keys.c.disabled.is_(False),
-        api_keys.c.models.is_(None) | api_keys.c.models.like(bindparam("pattern"), escape="/"),
+        api_keys.c.models.is_(None)
+        | (func.replace(api_keys.c.models, bindparam("named"), "") != api_keys.c.models),
         api_keys.c.budget.is_(None)
         | (api_keys.c.budget - api_keys.c.spent - api_keys.c.reserved >= bindparam("amount")),
     )
     .values(reserved=api_keys.c.reserved + bindparam("amount"))
 )
-"""Checks everything about a key and reserves, at once: only a refusal looks for its reason."""
+"""Checks everything about a key and reserves, at once: only a refusal looks for its reason. (LIKE
+would take upper for lower case in SQLite; `replace` finds a name as it is spelt, everywhere.)"""
 
 BEGIN = insert(requests)
 
@@ -45,6 +47,10 @@ FINISH = (
 )
 """Ends an open request, once."""
 
+BREAK_OFF = FINISH.values(idempotency=None)
+"""The same for one without a whole response: there is nothing to give again, so its idempotency
+key may be used again."""
+
 FAIL = update(requests).where(*_OPEN).values(state="failed", cost=0, idempotency=None)
 """Ends an open request that brought nothing; its idempotency key may be used again."""
 
@@ -60,9 +66,6 @@ SPEND = (
 KEEP = insert(receipts)
 
 
-def pattern_of(model: str) -> str:
+def named(model: str) -> str:
     """What RESERVE looks for in a key's list of models."""
-    name = json.dumps(model)
-    for special in "/%_":
-        name = name.replace(special, "/" + special)
-    return f"%{name}%"
+    return json.dumps(model)

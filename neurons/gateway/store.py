@@ -8,6 +8,7 @@ of gateways at once.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -181,10 +182,14 @@ class Store:
 
     async def open(self, key: str, order: Order) -> Opened:
         """Admit a request: key, model, idempotency, budget. Denied says what is wrong."""
+        key_id = _parts(key)[0]
         try:
-            return await self._run(lambda connection: _open(connection, key, order), _parts(key)[0])
+            return await self._run(lambda connection: _open(connection, key, order), key_id)
         except IntegrityError as e:
             raise Denied("in_progress", "a request with this Idempotency-Key is running") from e
+        except asyncio.CancelledError:  # who left before it knew: nothing stays reserved
+            await asyncio.shield(asyncio.ensure_future(self.fail_request(order, key_id)))
+            raise
 
     async def authenticate(self, key: str) -> str:
         """The id of a key for requests that cost nothing; Denied if it is not valid."""
@@ -211,7 +216,8 @@ class Store:
         return self._limits[key]
 
     async def close_request(self, order: Order, key_id: str, outcome: Outcome) -> None:
-        """Turn the reservation into the true cost and keep the receipts."""
+        """Turn the reservation into the true cost and keep the receipts. Without a response (the
+        answer broke off) the idempotency key is free again."""
 
         ending = {
             "request": order.id,
@@ -222,8 +228,10 @@ class Store:
         }
         kept = [_part(order.id, i, part) for i, part in enumerate(outcome.parts)]
 
+        finish = sql.BREAK_OFF if outcome.response is None else sql.FINISH
+
         def work(connection: Connection) -> None:
-            if not connection.execute(sql.FINISH, ending).rowcount:
+            if not connection.execute(finish, ending).rowcount:
                 return
             spent = {"key": key_id, "held": order.reserve, "price": outcome.cost}
             connection.execute(sql.SPEND, spent)
@@ -342,7 +350,7 @@ def _open(connection: Connection, key: str, order: Order) -> Opened:
     wanted = {
         "key": identity,
         "secret": digest,
-        "pattern": sql.pattern_of(order.model),
+        "named": sql.named(order.model),
         "amount": order.reserve,
     }
     if not connection.execute(sql.RESERVE, wanted).rowcount:

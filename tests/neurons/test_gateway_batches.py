@@ -77,6 +77,16 @@ async def test_a_mistake_in_a_piece_is_told_and_the_next_still_run(engine: Engin
     batches.close()
 
 
+async def test_a_mistake_in_a_piece_stays_with_it(engine: Engine) -> None:
+    batches = Batches(engine)
+    wrong = UnicodeEncodeError("utf-8", "\udcff", 0, 1, "no text")
+    pieces = [put(0), put(1), put(2, wrong), put(3)]
+    found = await asyncio.gather(*map(batches.run, pieces), return_exceptions=True)
+    batches.close()
+    assert found == [0, 1, wrong, 3]
+    assert kept(engine) == [0, 1, 3]
+
+
 async def test_without_a_database_everybody_is_told(tmp_path: Path) -> None:
     batches = Batches(create_engine(f"sqlite:///{tmp_path}/no/such/folder/b.db"))
     found = await asyncio.gather(*(batches.run(put(x)) for x in range(3)), return_exceptions=True)

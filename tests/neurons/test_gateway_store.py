@@ -2,7 +2,6 @@
 """Budgets, idempotency and receipts, in SQLite and, where there is one, PostgreSQL."""
 
 import asyncio
-import contextlib
 import os
 import secrets
 import shutil
@@ -11,11 +10,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("sqlalchemy")
+from ganglion.wire.text import MOST_COUNTED
 from neurons.gateway.lane_store import LaneStore
 from neurons.gateway.store import Denied, Order, Outcome, PartRow, Store, StoreProblem
 
@@ -133,12 +135,51 @@ async def test_an_idempotency_key_never_charges_twice(store: Store) -> None:
     assert other.replay is None
 
 
+async def test_an_answer_that_broke_off_may_be_asked_for_again(store: Store) -> None:
+    key, one = store.add_key("a", 100), order(idempotency="k")
+    opened = await store.open(key, one)
+    await store.close_request(one, opened.key_id, Outcome(5, 6, 7, []))
+    assert (await store.open(key, order(idempotency="k"))).replay is None
+    assert spent(store, key) == (7, 10)
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_who_leaves_while_it_is_admitted_holds_nothing(store: Store, steps: int) -> None:
+    key = store.add_key("a", 100)
+    leaving = asyncio.create_task(store.open(key, order()))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    leaving.cancel()
+    with suppress(asyncio.CancelledError):
+        await leaving
+    if leaving.cancelled():
+        assert spent(store, key) == (0, 0)
+
+
+async def test_the_most_that_a_miner_may_count_fits_into_the_database(store: Store) -> None:
+    key, one = store.add_key("a", 100), order()
+    opened = await store.open(key, one)
+    most = Outcome(MOST_COUNTED, MOST_COUNTED, 7, [])
+    await store.close_request(one, opened.key_id, most)
+    assert spent(store, key) == (7, 0)
+
+
 async def test_racing_duplicates_run_once(store: Store) -> None:
     key = store.add_key("a", 1000)
     calls = [store.open(key, order(idempotency="same")) for _ in range(8)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(not isinstance(r, Denied) for r in results) == 1
     assert spent(store, key) == (0, 10)
+
+
+async def test_a_model_is_another_in_capitals(store: Store) -> None:
+    key = store.add_key("a", models=["M", "a_c", "a%"])
+    for name in ("m", "abc", "ab", "a", '"M"', 'M", "a_c'):
+        with pytest.raises(Denied) as refused:
+            await store.open(key, replace(order(), model=name))
+        assert refused.value.code == "model_not_allowed"
+    for name in ("M", "a_c", "a%"):
+        await store.open(key, replace(order(1), model=name))
 
 
 async def test_keys_are_checked(store: Store) -> None:
@@ -193,7 +234,7 @@ async def test_a_database_of_an_older_gateway_gets_the_new_columns(tmp_path: Pat
     old = Store(url)
     key = old.add_key("kept", 5)
     old.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
         connection.execute("ALTER TABLE api_keys DROP COLUMN max_price")
     new = Store(url)
     assert await new.price_limit(key) is None
