@@ -54,6 +54,12 @@ def test_every_miner_was_asked_and_the_honest_ones_verified(report: dict[str, An
                 assert miner["complaint"].startswith("wrong-")
 
 
+def test_what_was_asked_of_their_hardware_was_met(report: dict[str, Any]) -> None:
+    """The class is one that this machine meets however busy it is."""
+    miners = [m for s in report["subnets"] for m in s["miners"]]
+    assert all(m["hardware_passes"] == m["hardware_checks"] for m in miners)
+
+
 def test_the_bad_miner_earns_less_than_a_tenth_of_any_honest_one(report: dict[str, Any]) -> None:
     miners = [m for s in report["subnets"] for m in s["miners"]]
     bad = [m for m in miners if m["kind"] != "honest"]

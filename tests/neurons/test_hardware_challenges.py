@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from localnet.hardware_faults import HalfChain, OtherEnd, Sleeper
 from neurons.http import Gate, Server
 from neurons.identity import Identity
 from neurons.miner.hardware import REST, HardwareService
+from neurons.miner.main import main as miner_main
 from neurons.miner.server import MinerApp
 from neurons.validator.book import Book
 from neurons.validator.hardware import MOST, Committed, HardwareChecks, StallMeter
@@ -482,3 +484,22 @@ async def test_small_requests_that_dribble_do_not_hold_up_a_round(
         result = await verdict(checks(alice, Clock()), target)
     assert result.outcome is Outcome.UNREACHABLE
     assert "5 small requests took more than 0.1 s" in result.detail
+
+
+def test_a_machine_is_measured_before_it_is_claimed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert miner_main(["hardware"]) == 0
+    said = capsys.readouterr().out
+    found = re.search(r"--hardware-rate (\d+): 1.15 times the best; a challenge is (\d+) ", said)
+    assert found is not None
+    shape = shape_of(int(found[1]))
+    assert shape.steps == int(found[2])
+    assert "billion multiply-adds a second" in said
+
+
+@pytest.mark.parametrize("rate", ["0", "5", "1e9", str(FASTEST + 1)])
+def test_a_class_that_cannot_be_is_refused_at_the_start(
+    rate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        miner_main(["--netuid", "1", "--hardware-rate", rate])
+    assert f"{rate!r} does not do: give a whole number from" in capsys.readouterr().err
