@@ -25,6 +25,9 @@ from neurons.engine.base import KINDS, EngineError
 
 log = logging.getLogger("neuron")
 
+Options = argparse._ActionsContainer
+"""A parser, or a group of its options."""
+
 CHAIN_REFRESH_SECONDS = 12.0
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -10,7 +10,7 @@ import pytest
 from chain.options import _parser as node_parser
 from neurons.gateway.commands import keys_parser
 from neurons.gateway.commands import parser as gateway_parser
-from neurons.miner.main import parser as miner_parser
+from neurons.miner.options import parser as miner_parser
 from neurons.validator.main import parser as validator_parser
 
 ROOT = Path(__file__).parents[1]

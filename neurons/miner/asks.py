@@ -23,7 +23,7 @@ FEES = 10_000_000
 """Rao that the hotkey should have for fees beside the deposit."""
 
 
-def ask_options(made: argparse.ArgumentParser) -> None:
+def ask_options(made: program.Options) -> None:
     """The options of a miner that asks on the chain."""
     made.add_argument(
         "--post-ask",

@@ -17,7 +17,7 @@ from subnets.hardware.judge import MARGIN
 from subnets.hardware.measure import claim_of, measure
 
 
-def hardware_options(made: argparse.ArgumentParser) -> None:
+def hardware_options(made: program.Options) -> None:
     """The options of a miner."""
     made.add_argument(
         "--hardware-rate",

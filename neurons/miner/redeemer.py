@@ -122,7 +122,7 @@ class Redeemer:
             log.warning("vouchers are kept for the next start: %s", e or "the chain took too long")
 
 
-def pay_options(made: argparse.ArgumentParser) -> None:
+def pay_options(made: program.Options) -> None:
     """The options of a miner that is paid by the chunk."""
     made.add_argument(
         "--paid",

@@ -27,7 +27,7 @@ from neurons.gateway.router import Miner, Router
 from neurons.miner import lessees as leasing
 from neurons.miner.asks import ASK_BLOCKS, AskKeeper
 from neurons.miner.lessees import BEFORE_ALL, SAVED, Lessees, watch_leases
-from neurons.miner.main import contradiction, parser
+from neurons.miner.options import contradiction, parser
 from neurons.miner.till import Till
 
 ALICE, BOB, CHARLIE, DAVE, EVE = (

@@ -16,8 +16,8 @@ from neurons import models_cli, program
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.engine.load import Loaded
 from neurons.miner.main import main as mine
-from neurons.miner.main import parser as miner_parser
 from neurons.miner.main import seat_of
+from neurons.miner.options import parser as miner_parser
 
 Run = Callable[..., tuple[int, list[str], str]]
 
