@@ -2,9 +2,8 @@
 
 In the exact class honest miners give the same bits, so agreement needs no engine here: `copies`
 miners work on the same seeded request at once, and a token is delivered when all of them have
-said it. Where they differ, one more is asked from there on; who is left alone with a token is
-turned away as a miner that answered wrongly. The price is that of the copies; nothing is waited
-for but the slowest of them.
+said it. Where they differ, one more is asked from there on, and who is left alone with a token is
+turned away. The price is that of the copies; nothing is waited for but the slowest of them.
 """
 
 from __future__ import annotations
@@ -61,10 +60,13 @@ class Voice:
         final = self.relay.final
         return None if final is None or final.finish is None else -1 - final.finish
 
-    def contradicts(self, tokens: Sequence[int]) -> bool:
-        """Whether it says other than what was delivered."""
+    def contradicts(self, tokens: Sequence[int]) -> int | None:
+        """The first position at which it says other than what was delivered; None if nowhere."""
         mine = self.relay.tokens[: len(tokens) - self.start]
-        return mine != tokens[self.start : self.start + len(mine)]
+        known = tokens[self.start : self.start + len(mine)]
+        if mine == known:
+            return None
+        return self.start + next(i for i, (a, b) in enumerate(zip(mine, known)) if a != b)
 
 
 class Confirmed:
@@ -82,6 +84,7 @@ class Confirmed:
         self._gone: list[Voice] = []
         self._news = asyncio.Event()
         self._spoken = Spoken()
+        self._level = 0, 0  # the last two positions up to which all said as much text
         self.tokens: list[int] = []
         self.final: TextAnswer | None = None
 
@@ -92,9 +95,9 @@ class Confirmed:
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of the prompt, as most of the miners at work count them."""
+        """Tokens of the prompt, as most of the miners at work count them; the fewer of a tie."""
         counts = Counter(v.relay.prompt_tokens for v in self._voices if v.relay.prompt_tokens)
-        return counts.most_common(1)[0][0] if counts else 0
+        return min(counts, key=lambda count: (-counts[count], count), default=0)
 
     async def stream(self) -> AsyncGenerator[Delta, None]:
         """The answer as it is confirmed. NoMiner if it cannot be; always close the iterator."""
@@ -136,8 +139,9 @@ class Confirmed:
         """Ask one more miner from here on; NoMiner when there is none."""
         if not self._spare:
             raise NoMiner(why)
-        # the last token may have been the end, so it is made once more
-        start = max(len(self.tokens) - 1, 0)
+        # the last token may have been the end, so it is made once more; and where its text begins
+        # must be sure, or who holds text back would shift the text of those that come after it
+        start = max((level for level in self._level if level < len(self.tokens)), default=0)
         request = replace(self._request, resume=tuple(self.tokens[:start]))
         self._raise([self._spare.pop(0)], request, start)
 
@@ -184,16 +188,26 @@ class Confirmed:
                 if len(self.tokens) == have:
                     self.final = self._voices[0].relay.final
                 break
-            self.tokens.append(one[0])
-            self._spoken.add(1, one[1])
+            self._take(*one)
         if len(self.tokens) == have:
             return None
         return Delta(tuple(self.tokens[have:]), self._spoken.cut(heard, self._spoken.length))
 
+    def _take(self, token: int, text: str) -> None:
+        """A token that all have said, with the text that all have said by then."""
+        position = len(self.tokens)
+        self.tokens.append(token)
+        self._spoken.add(1, text)
+        if all(self._end_of(voice, position) == self._spoken.length for voice in self._voices):
+            self._level = self._level[1], position + 1
+
     def _settle(self) -> bool:
         """Deal with voices that differ; whether anything was done."""
-        for voice in [v for v in self._voices if v.contradicts(self.tokens)]:
-            self._turn_away(voice)
+        wrong = [(voice, voice.contradicts(self.tokens)) for voice in self._voices]
+        right = [voice for voice, position in wrong if position is None]
+        for voice, position in wrong:
+            if position is not None:
+                self._turn_away(voice, position, right)
         self._fill()
         said = self._said()
         votes = Counter(one for _, one in said)
@@ -203,9 +217,10 @@ class Confirmed:
         if most == next_most:
             self._call_spare("the miners' answers differ, and nobody is left to ask")
             return True
+        right = [voice for voice, one in said if one == first]
         for voice, one in said:
             if one != first:
-                self._turn_away(voice)
+                self._turn_away(voice, len(self.tokens), right)
         self._fill()
         return True
 
@@ -213,11 +228,14 @@ class Confirmed:
         while len(self._voices) < self._copies:
             self._call_spare("too few of the miners' answers agree")
 
-    def _turn_away(self, voice: Voice) -> None:
-        """It is alone with its token: in the exact class it is wrong."""
-        for miner in voice.relay.at_work:
-            self._router.on_failure(miner, time.monotonic(), hard=True)
+    def _turn_away(self, voice: Voice, position: int, others: Sequence[Voice]) -> None:
+        """It is alone with what it says at a position; the others agree, and go on."""
         self._voices.remove(voice)
+        miner = voice.relay.said_by(position - voice.start)
+        for other in others:
+            theirs = other.relay.said_by(position - other.start)
+            if miner is not None and theirs is not None:
+                self._router.on_dispute(miner, theirs, time.monotonic())
         self._gone.append(voice)
         if voice.task is not None:
             voice.task.cancel()

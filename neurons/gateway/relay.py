@@ -39,7 +39,12 @@ STALL_BOUNDS = (0.1, 5.0)
 UNRIVALLED_SECONDS = 2.0  # how long a first token is waited for when rivals are used up
 RESUME_BOUNDS = (0.05, 1.0)  # how long a resuming miner is waited for before it gets a rival
 MOST_ATTEMPTS = 8
+BAD_REQUEST = (400, 413)
 MOST_RIVALS = 3  # miners at work on one answer at a time
+
+
+class Contradiction(BadMessage):
+    """A miner says other than what another said before it: one of them is wrong."""
 
 
 class NoMiner(GanglionError):
@@ -175,6 +180,9 @@ class Relay:
         self.failures: list[str] = []
         self.final: TextAnswer | None = None
         self.attempts = 0
+        self._speaker: Miner | None = None  # whose tokens were delivered last
+        self._refusers: list[Miner] = []
+        self._most = request.max_tokens - len(request.resume)
         self._last = 0.0
         self._launched = 0.0
 
@@ -183,10 +191,15 @@ class Relay:
         """All text delivered."""
         return self.spoken.whole()
 
-    @property
-    def at_work(self) -> list[Miner]:
-        """Who is answering now, or gave the end of the answer."""
-        return [attempt.miner for attempt in self._active]
+    def said_by(self, index: int) -> Miner | None:
+        """Who gave the token of this index, or the end behind the last one; None if nobody has."""
+        if index < 0:
+            return None
+        for part in self.parts:
+            index -= part.tokens
+            if index < 0:
+                return part.miner
+        return self._active[0].miner if self._active else None
 
     @property
     def prompt_tokens(self) -> int:
@@ -244,11 +257,13 @@ class Relay:
                 return
             raise NoMiner("no miner could answer: " + ("; ".join(self.failures) or "none serves"))
         # the last token may have been the end, so its successor makes it once more
-        start = max(len(self.tokens) - 1, 0)
+        start = self.spoken.resumable
         miner, request = self._waiting.pop(0), self._request
         if self.attempts:
             request = replace(
-                request, id=secrets.token_bytes(ID_SIZE), resume=tuple(self.tokens[:start])
+                request,
+                id=secrets.token_bytes(ID_SIZE),
+                resume=(*request.resume, *self.tokens[:start]),
             )
         self.attempts += 1
         try:
@@ -298,6 +313,8 @@ class Relay:
             if said.event is None:
                 raise said.failure or CallFailed("unreachable", "the stream ended early")
             complete = attempt.answer.take(*said.event)
+            if attempt.reach > self._most:
+                raise BadMessage("it gives more tokens than were asked for")
             delta = self._advance(attempt)
             if attempt.tab is not None:
                 attempt.tab.arrived(attempt.answer.prompt_tokens, attempt.answer.tokens)
@@ -309,21 +326,21 @@ class Relay:
         return delta
 
     def _advance(self, attempt: Attempt) -> Delta | None:
-        """What this attempt adds to what was delivered. BadMessage if it contradicts that."""
+        """What this attempt adds to what was delivered. Contradiction if it differs from that."""
         self._compare(attempt)
         have = len(self.tokens)
         if attempt.reach <= have:
             return None
         said, heard = attempt.before + attempt.own.length, self.spoken.length
         if said < heard:
-            raise BadMessage("its text differs from that delivered already")
+            raise Contradiction("its text differs from that delivered already")
         now, new = time.monotonic(), tuple(attempt.answer.tokens[have - attempt.start :])
         if not attempt.delivered and not attempt.start:
             self._router.on_first_token(attempt.miner, now - attempt.began)
         elif attempt.delivered:
             self._router.on_gap(attempt.miner, (now - self._last) / len(new))
         attempt.delivered += len(new)
-        self._last = now
+        self._last, self._speaker = now, attempt.miner
         delta = Delta(new, attempt.own.cut(heard - attempt.before, said - attempt.before))
         self.tokens += new
         self.spoken.add(len(new), delta.text)
@@ -338,12 +355,12 @@ class Relay:
         return delta
 
     def _compare(self, attempt: Attempt) -> None:
-        """BadMessage if what came just now contradicts what was delivered."""
+        """Contradiction if what came just now differs from what was delivered."""
         new = attempt.answer.tokens[attempt.taken :]
         at = attempt.start + attempt.taken
         known = new[: max(len(self.tokens) - at, 0)]
         if known != self.tokens[at : at + len(known)]:
-            raise BadMessage("its tokens differ from those delivered already")
+            raise Contradiction("its tokens differ from those delivered already")
         attempt.taken += len(new)
         if new or len(attempt.answer.pieces) > attempt.heard:
             attempt.own.add(len(new), "".join(attempt.answer.pieces[attempt.heard :]))
@@ -352,12 +369,14 @@ class Relay:
         end = min(before + attempt.own.length, self.spoken.length)
         if begin < end:
             if attempt.own.cut(begin - before, end - before) != self.spoken.cut(begin, end):
-                raise BadMessage("its text differs from that delivered already")
+                raise Contradiction("its text differs from that delivered already")
             attempt.checked = end
 
     def _finish(self, attempt: Attempt) -> None:
         """The attempt says that the answer is complete. BadReceipt if it did not sign it."""
         signed, request = attempt.answer.signed, attempt.request
+        if not attempt.answer.tokens:
+            raise BadReceipt("it ends before it began")
         if signed is None or list(signed.receipt.tokens) != attempt.answer.tokens:
             raise BadReceipt("the receipt is about other tokens than were streamed")
         if attempt.reach < len(self.tokens):
@@ -379,23 +398,35 @@ class Relay:
             live = self._seal.live(attempt.miner.target)
             check_answer(signed, attempt.answer.text, live.signer)
         self._router.on_success(attempt.miner)
+        for miner in self._refusers:  # of a request that was good enough for this one
+            if miner.context >= attempt.miner.context:
+                self._router.on_failure(miner, time.monotonic())
         self._part(attempt, signed)
         self.final = attempt.answer
 
     def _give_up(self, attempt: Attempt, error: Exception) -> None:
         self.failures.append(f"uid {attempt.miner.uid}: {error}")
-        busy = isinstance(error, CallFailed) and error.reason == "busy"
         if self._payer is not None and isinstance(error, CallFailed) and error.status == 402:
             self._payer.refused(attempt.miner)
-        if not busy:
-            wrong = isinstance(error, BadMessage | BadReceipt) and not isinstance(error, Reported)
-            self._router.on_failure(attempt.miner, time.monotonic(), hard=wrong)
+        self._blame(attempt.miner, error)
         self._part(attempt, None)
         self._active.remove(attempt)
         if attempt.task is not None:
             attempt.task.cancel()
         if not self._active:
             self._launch()
+
+    def _blame(self, miner: Miner, error: Exception) -> None:
+        """Count a failure where it is the miner's: not if it is busy, nor, before another miner
+        has shown better, if it says that the request cannot be answered."""
+        now = time.monotonic()
+        if isinstance(error, Contradiction) and self._speaker is not None:
+            self._router.on_dispute(miner, self._speaker, now)
+        elif isinstance(error, CallFailed | Reported) and is_refusal(error):
+            self._refusers.append(miner)
+        elif not (isinstance(error, CallFailed) and error.reason == "busy"):
+            wrong = isinstance(error, BadMessage | BadReceipt) and not isinstance(error, Reported)
+            self._router.on_failure(miner, now, hard=wrong)
 
     def _part(self, attempt: Attempt, signed: SignedReceipt | None) -> None:
         if attempt.tab is not None:
@@ -413,6 +444,13 @@ class Relay:
                 attempt.task.cancel()
                 with suppress(asyncio.CancelledError):
                     await attempt.task
+
+
+def is_refusal(error: CallFailed | Reported) -> bool:
+    """Whether a miner says that something is wrong with the request."""
+    if isinstance(error, Reported):
+        return error.reason == "request"
+    return error.status in BAD_REQUEST
 
 
 def _within(seconds: float, bounds: tuple[float, float]) -> float:

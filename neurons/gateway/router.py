@@ -65,6 +65,7 @@ class Miner:
     failures: int = 0
     banned_until: float = 0.0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    disputes: frozenset[str] = frozenset()  # hotkeys of those that answered otherwise
 
     @property
     def p95(self) -> float:
@@ -250,3 +251,17 @@ class Router:
         if beyond >= 0:
             ban = min(FIRST_BAN_SECONDS * 2.0**beyond, LONGEST_BAN_SECONDS)
             miner.banned_until = now + (LONGEST_BAN_SECONDS if hard else ban)
+
+    def on_dispute(self, one: Miner, other: Miner, now: float) -> None:
+        """Two miners answered differently. In the exact class one of them is wrong, but not even
+        two against one tell which: miners of one operator may agree on a lie. Out is who is at
+        odds with more than half of those that serve its model; so no minority bans the others.
+        """
+        if not (one.exact and other.exact):
+            return
+        for miner, against in ((one, other), (other, one)):
+            peers = {m.target.hotkey for m in self.models().get(miner.model, ()) if m.exact}
+            miner.disputes = (miner.disputes | {against.target.hotkey}) & peers
+            if 2 * len(miner.disputes) > len(peers):
+                miner.disputes = frozenset()
+                self.on_failure(miner, now, hard=True)

@@ -10,12 +10,17 @@ from bisect import bisect_right
 
 
 class Spoken:
-    """Pieces of text by token count. `ends` are characters after 0, 1, 2, ... tokens."""
+    """Pieces of text by token count. `ends` are characters after 0, 1, 2, ... tokens.
 
-    __slots__ = ("_begins", "_pieces", "ends")
+    `resumable` is the number of tokens before the newest piece: where that begins is known, while
+    nobody knows which of its characters belong to which of its tokens.
+    """
+
+    __slots__ = ("_begins", "_pieces", "ends", "resumable")
 
     def __init__(self) -> None:
         self.ends = [0]
+        self.resumable = 0
         self._pieces: list[str] = []
         self._begins: list[int] = []
 
@@ -32,6 +37,8 @@ class Spoken:
             self._pieces.append(piece)
             if not tokens:
                 self.ends[-1] = begin + len(piece)
+        if tokens:
+            self.resumable = len(self.ends) - 1
         self.ends += [begin + len(piece)] * tokens
 
     def cut(self, begin: int, end: int) -> str:
