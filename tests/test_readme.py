@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chain.options import _parser as node_parser
-from neurons.gateway.commands import keys_parser
-from neurons.gateway.commands import parser as gateway_parser
+from neurons.gateway.keys import keys_parser
+from neurons.gateway.options import parser as gateway_parser
 from neurons.miner.options import parser as miner_parser
 from neurons.validator.main import parser as validator_parser
 

@@ -13,8 +13,8 @@ from aiohttp import web
 from ganglion.wire.call import Target
 from neurons import program
 from neurons.engine.base import EngineError
-from neurons.gateway.commands import parser as gateway_parser
 from neurons.gateway.directory import described, offered
+from neurons.gateway.options import parser as gateway_parser
 from neurons.http import Server
 from neurons.miner.main import main as mine
 from neurons.miner.options import parser as miner_parser
