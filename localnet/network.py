@@ -101,6 +101,7 @@ class Network:
             *(sys.executable, "-m", "neurons.validator", *common),
             *("--interval", "2", "--state", str(book)),
             *("--hardware-interval", str(HARDWARE_SECONDS)),
+            *("--status-host", "127.0.0.1", "--status-port", str(neuron.port)),
         ]
 
     async def watch(self, changed: Changed) -> Observer:

@@ -153,6 +153,7 @@ class Observer:
                 {
                     "uid": neuron.uid if neuron else None,
                     "hotkey": member.hotkey.address,
+                    "status": f"127.0.0.1:{member.port}",
                     "weights_set": watch.weights_set[neuron.uid] if neuron else 0,
                     "dividends": neuron.dividends if neuron else 0,
                     "emission_rao": watch.emission[member.hotkey.address],

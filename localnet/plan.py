@@ -25,7 +25,8 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Neuron:
-    """One miner or validator process. `kind` is `honest` or the name of a planted fault."""
+    """One miner or validator process. `kind` is `honest` or the name of a planted fault, `port`
+    where a miner serves and a validator tells what it has measured."""
 
     role: str
     name: str
@@ -120,7 +121,7 @@ def _neuron(role: str, number: int, task: str, kind: str) -> Neuron:
         hotkey=key("localnet", wallet, "hotkey"),
         coldkey=key("localnet", wallet),
         kind=kind,
-        port=free_port() if role == "miner" else 0,
+        port=free_port(),
     )
 
 

@@ -151,6 +151,7 @@ def test_the_plan_plants_one_fault_and_splits_the_miners() -> None:
     assert [m.kind for m in plan.miners] == ["honest", "honest", "wrong-model", "honest"]
     assert [m.subnet for m in plan.miners] == ["text", "text", "text", "embedding"]
     assert len(plan.validators) == 4
+    assert len({n.port for n in plan.neurons}) == 8  # each its own: validators tell, too
     with pytest.raises(PlanError):
         make_plan(0, 1)
 
