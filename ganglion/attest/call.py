@@ -72,6 +72,7 @@ class AttestedCaller(SealedCaller):
         super().__init__(caller, book.genesis, book.netuid)
         self.book = book
         self._refused: dict[str, tuple[float, str]] = {}
+        self._asking: dict[str, asyncio.Event] = {}  # until a miner has been asked
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def refresh(self, targets: Sequence[Target]) -> dict[str, str]:
@@ -83,16 +84,25 @@ class AttestedCaller(SealedCaller):
         return {h: why for h, (_, why) in self._refused.items() if h not in live}
 
     async def _refresh(self, target: Target) -> None:
-        again, _ = self._refused.get(target.hotkey, (0.0, ""))
-        if again > time.monotonic() or not self.book.due(target.hotkey, time.time()):
+        hotkey = target.hotkey
+        again, _ = self._refused.get(hotkey, (0.0, ""))
+        due = again <= time.monotonic() and self.book.due(hotkey, time.time())
+        if due and hotkey in self._asking:
+            await self._asking[hotkey].wait()
             return
+        if not due:
+            return
+        self._asking[hotkey] = done = asyncio.Event()
         try:
             async with self._slots:
                 await self.renew(target)
         except CallFailed as e:
-            self._refused[target.hotkey] = time.monotonic() + RETRY_SECONDS, str(e)
+            self._refused[hotkey] = time.monotonic() + RETRY_SECONDS, str(e)
         else:
-            self._refused.pop(target.hotkey, None)
+            self._refused.pop(hotkey, None)
+        finally:
+            del self._asking[hotkey]
+            done.set()
 
     async def renew(self, target: Target) -> Live:
         """Ask a miner for evidence about the newest block, and judge it. NotAttested if it has
@@ -113,8 +123,12 @@ class AttestedCaller(SealedCaller):
 
     async def key(self, target: Target) -> SealKey:
         """The attested key, while its verdict lives; NotAttested otherwise."""
+        if self.book.live(target.hotkey, time.time()) is None:
+            await self.renew(target)
         found = self.book.live(target.hotkey, time.time())
-        return (found or await self.renew(target)).key
+        if found is None:  # the chain has not been read for long: nobody knows the newest block
+            raise NotAttested("its verdict ended before anything was sent")
+        return found.key
 
     def forget(self, target: Target) -> None:
         """The miner no longer has the key: its verdict is about nothing."""

@@ -113,7 +113,8 @@ class Caller:
         most: int = 16 * MAX_BODY,
     ) -> AsyncIterator[bytes]:
         """The body of the reply as it arrives; CallFailed for anything but status 200, and for
-        one of more than `most` bytes. `patience` replaces the caller's own."""
+        one of more than `most` bytes. `patience` replaces the caller's own. Redirections are not
+        followed: a neuron must not choose where its callers' machines look."""
         if self._session is None:
             raise RuntimeError("use Caller in an `async with` block")
         headers = self._headers(target, method, path, body)
@@ -121,7 +122,12 @@ class Caller:
         timeout = self._timeout if patience is None else patience.timeout()
         try:
             async with self._session.request(
-                method, url, data=body or None, headers=headers, timeout=timeout
+                method,
+                url,
+                data=body or None,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
             ) as reply:
                 if reply.status != 200:
                     raise await _refusal(reply)

@@ -97,7 +97,7 @@ class GatewayCaller:
         timeout = self._timeout if patience is None else patience.timeout()
         try:
             async with self._session.request(
-                method, url, data=body or None, timeout=timeout
+                method, url, data=body or None, timeout=timeout, allow_redirects=False
             ) as reply:
                 if reply.status != 200:
                     raise _refusal(reply.status, await reply.content.read(4096))

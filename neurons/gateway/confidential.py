@@ -45,12 +45,14 @@ class Confidential:
         self._said = refused
 
     async def keep_fresh(self) -> None:
-        """Refresh for ever, after every look at the chain."""
-        while True:
-            await self._blocks.wait()
-            self._blocks.clear()
-            await self.refresh()
-            await asyncio.sleep(LOOK_SECONDS)
+        """Refresh for ever, after every look at the chain. A miner that is slow to answer keeps
+        nobody else's verdict from being renewed meanwhile."""
+        async with asyncio.TaskGroup() as running:
+            while True:
+                await self._blocks.wait()
+                self._blocks.clear()
+                running.create_task(self.refresh())
+                await asyncio.sleep(LOOK_SECONDS)
 
     def trusted(self) -> frozenset[str]:
         """The hotkeys that may have a confidential request now."""

@@ -34,7 +34,13 @@ MOST_QUEUED = 8
 LOOKS, LOOK_SECONDS = 6, 0.5
 """How often, and after how long, an unknown block is looked for again."""
 
-KEPT = 64
+KEPT = 2 * (MOST_BLOCKS_BEHIND + 1)
+"""Statements that are kept: for every block that may be asked about, with the last two keys. Were
+it fewer, who asks about all of them in turn would have all of them made for ever."""
+
+MOST_LOOKING = 64
+"""Callers that may wait at once for the chain to know a block."""
+
 COMMAND_SECONDS = 60.0
 
 Make = Callable[[bytes], Awaitable[bytes]]
@@ -130,6 +136,7 @@ class AttestService:
         self._made: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
         self._runs: deque[tuple[float, bytes]] = deque()
         self._turn = asyncio.Lock()
+        self._looking = 0
         self._making: dict[tuple[bytes, bytes], asyncio.Task[bytes]] = {}
 
     def sign_answer(self, receipt: Receipt, text: str) -> bytes:
@@ -162,11 +169,17 @@ class AttestService:
     async def _check(self, nonce: bytes) -> None:
         """Refusal unless the nonce is a block of late; another node may know the newest before
         ours does, so it is waited for."""
-        for _ in range(LOOKS):
-            behind = await self._behind(nonce)
-            if behind is not None:
-                break
-            await asyncio.sleep(LOOK_SECONDS)
+        if self._looking >= MOST_LOOKING:
+            raise Refusal(429, "busy", "too many ask here about blocks that are not known", 5)
+        self._looking += 1
+        try:
+            for _ in range(LOOKS):
+                behind = await self._behind(nonce)
+                if behind is not None:
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._looking -= 1
         if behind is None or behind > MOST_BLOCKS_BEHIND:
             raise Refusal(
                 400, "nonce", "the nonce is no block of this chain, or too old: give the newest's"

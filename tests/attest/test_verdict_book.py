@@ -242,6 +242,28 @@ async def test_a_block_that_our_node_does_not_know_yet_is_waited_for(
     assert len(looks) == 3
 
 
+async def test_asking_for_every_block_in_turn_makes_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attest, "RUNS_A_MINUTE", 1000)
+    monkeypatch.setattr(attest, "CALLER_RUNS", 1000)
+    world, blocks = World(), range(100 - attest.MOST_BLOCKS_BEHIND, 101)
+    for _ in range(3):
+        for number in blocks:
+            await world.say(block(number))
+    assert world.runs == len(blocks)
+
+
+async def test_few_may_wait_for_blocks_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attest, "LOOK_SECONDS", 0.01)
+    world = World()
+    many = [world.say(bytes([n]) * 32, bytes(32)) for n in range(attest.MOST_LOOKING + 9)]
+    said = await asyncio.gather(*many, return_exceptions=True)
+    assert all(isinstance(one, Refusal) for one in said)
+    assert sum(one.status == 429 for one in said) == 9
+    assert await world.say()
+
+
 async def test_a_badge_is_shown_only_while_it_is_true_and_says_mock() -> None:
     world = World()
     assert world.book.badge(BOB.address, world.now) is None

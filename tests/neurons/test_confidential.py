@@ -4,6 +4,7 @@ attested keys, signed by attested keys; and to nobody when a verdict is over."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +22,7 @@ openai = pytest.importorskip("openai")
 pytest.importorskip("sqlalchemy")
 
 from ganglion.attest.attestor import Attestor
+from ganglion.attest.book import BLIND_SECONDS
 from ganglion.attest.call import AttestedCaller, NotAttested, Trust
 from ganglion.attest.policy import AttestPolicy
 from ganglion.attest.roots import Roots
@@ -30,6 +32,7 @@ from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, CallFailed
 from ganglion.wire.sealed import KeyRing
 from neurons.engine.load import Loaded
+from neurons.gateway import confidential
 from neurons.gateway.app import GatewayApp
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.directory import Directory
@@ -217,6 +220,66 @@ async def test_without_a_block_nobody_is_trusted(miner: Running) -> None:
         seals = AttestedCaller(caller, FOR_TESTS.book(GENESIS, NETUID))
         with pytest.raises(NotAttested, match="no block of the chain"):
             await seals.key(miner.target)
+
+
+async def test_no_key_is_given_while_the_chain_cannot_be_read(tiny: Loaded) -> None:
+    """The miner would still show evidence for the last block that was read; it proves nothing
+    about now."""
+    chain = Chain()
+    async with serving(tiny, attest=chain.attesting()) as miner, Caller(ALICE) as caller:
+        book = FOR_TESTS.book(GENESIS, NETUID)
+        book.on_block(chain.block, chain.hash(chain.block), time.time() - BLIND_SECONDS - 1)
+        with pytest.raises(NotAttested, match="ended before anything was sent"):
+            await AttestedCaller(caller, book).key(miner.target)
+
+
+async def test_who_asks_at_once_waits_for_one_judgement(tiny: Loaded) -> None:
+    chain, runs = Chain(), []
+
+    async def make(data: bytes) -> bytes:
+        runs.append(data)
+        await asyncio.sleep(0.05)
+        return await mock_evidence(data)
+
+    async with serving(tiny, attest=chain.attesting(make)) as miner, Caller(ALICE) as caller:
+        book = FOR_TESTS.book(GENESIS, NETUID)
+        book.on_block(chain.block, chain.hash(chain.block), time.time())
+        seals = AttestedCaller(caller, book)
+        refused = await asyncio.gather(*(seals.refresh([miner.target]) for _ in range(5)))
+        assert (refused, len(runs)) == ([{}] * 5, 1)
+        assert book.live(miner.target.hotkey, time.time()) is not None
+
+
+async def test_a_slow_miner_delays_nobody_elses_verdict(
+    tiny: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confidential, "LOOK_SECONDS", 0.0)
+    chain, asked = Chain(tempo=4), asyncio.Event()
+
+    async def never(data: bytes) -> bytes:
+        asked.set()
+        await asyncio.sleep(60)
+        return b""
+
+    async with AsyncExitStack() as stack:
+        slow = await stack.enter_async_context(
+            serving(tiny, "//Eve", attest=chain.attesting(never))
+        )
+        quick = await stack.enter_async_context(serving(tiny, attest=chain.attesting()))
+        caller, router = await stack.enter_async_context(Caller(ALICE)), Router()
+        router.update([Miner(i, m.target, MODEL) for i, m in enumerate((slow, quick))])
+        made = Confidential(AttestedCaller(caller, FOR_TESTS.book(GENESIS, NETUID)), router)
+        keeping = asyncio.create_task(made.keep_fresh())
+        for _ in range(3):  # longer than a verdict lives
+            made.on_view(chain)  # type: ignore[arg-type]
+            await asyncio.wait_for(asked.wait(), 10)
+            async with asyncio.timeout(10):
+                while not (found := made.badge(quick.target.hotkey)) or (
+                    found["last_block"] < chain.block + chain.tempo
+                ):
+                    await asyncio.sleep(0.01)
+            chain.block += 3
+        keeping.cancel()
 
 
 # --- the miner's command -------------------------------------------------------------------------

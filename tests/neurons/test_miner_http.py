@@ -16,6 +16,7 @@ from ganglion.wire import vectors as embedding
 from ganglion.wire.call import Caller, CallFailed, Patience, Target
 from ganglion.wire.receipts import Expected
 from ganglion.wire.text import PATH, Sampling, TextRequest
+from ganglion.wire.through import GatewayCaller
 from neurons.engine.base import prefill
 from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
@@ -231,3 +232,29 @@ async def test_replies_keep_to_the_callers_wish_about_the_connection(miner: Runn
     head = await exchange(target, raw_request(target, "HEAD", "/nothing", more=close))
     assert head.startswith(b"HTTP/1.1 404 Not Found\r\n")
     assert head.endswith(b"\r\n\r\n")
+
+
+async def test_a_neuron_cannot_send_its_callers_elsewhere(miner: Running) -> None:
+    """A redirection would make a gateway ask, and pass on, what only its own machine can reach."""
+    asked = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/inside"
+        head = f"HTTP/1.1 307 Go\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n"
+        writer.write(head.encode())
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    target = Target(miner.target.hotkey, "127.0.0.1", server.sockets[0].getsockname()[1])
+    async with Caller(ALICE) as caller:
+        with pytest.raises(CallFailed, match="status 307"):
+            await caller.fetch(target, "GET", "/v1/seal")
+        with pytest.raises(CallFailed, match="status 307"):
+            await caller.text(target, ask())
+    async with GatewayCaller(target.url, "gk-1-2") as way:
+        with pytest.raises(CallFailed):
+            await way.signer()
+    server.close()
+    assert len(asked) == 3
+    assert not any(b"/inside" in head.splitlines()[0] for head in asked)
