@@ -50,7 +50,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 468
+SPEC_VERSION = 462
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 

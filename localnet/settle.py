@@ -307,10 +307,11 @@ async def attacked(scene: Scene) -> dict[str, str]:
     channel = await channels.read(scene.client, voucher.channel)
     assert channel is not None
     more = replace(voucher, nonce=voucher.nonce + 1, cumulative=voucher.cumulative + 1)
+    less = replace(voucher, nonce=voucher.nonce - 1, cumulative=voucher.cumulative - 1)
     rest = channel.deposit - channel.redeemed
     tries = {
         "replayed": held,
-        "lower nonce": vouchers.sign(replace(more, nonce=voucher.nonce - 1), key),
+        "lower nonce": vouchers.sign(less, key),
         "wrong genesis": vouchers.sign(replace(more, genesis=Hash(bytes(32))), key),
         "over deposit": vouchers.sign(replace(more, cumulative=voucher.cumulative + rest + 1), key),
         "wrong signer": vouchers.sign(more, thief),

@@ -50,6 +50,7 @@ from chain.runtime.signatures import verify_signature
 from chain.runtime.state import State, clear_prefix, iter_keys
 from ganglion.scale import AtMost, u16, u64
 from ganglion.units import AccountId, BlockNumber, Rao
+from ganglion.wire.vouchers import NO_RECEIPTS
 
 Bundle: TypeAlias = Annotated[tuple[SignedVoucher, ...], AtMost(MaxVouchers.value)]
 
@@ -173,19 +174,20 @@ def do_redeem(s: State, signed: SignedVoucher) -> None:
     voucher = signed.voucher
     channel = existing(s, voucher.channel)
     ensure(voucher.lane < channel.lane_limit, Error.UnknownLane)
-    before = s[Lanes, voucher.channel, voucher.lane]
-    ensure(before is None or voucher.nonce > before.nonce, Error.StaleNonce)
-    amount = voucher.cumulative - (0 if before is None else before.redeemed)
-    ensure(amount > 0, Error.NothingToPay)
+    before = s[Lanes, voucher.channel, voucher.lane] or Lane(0, Rao(0), NO_RECEIPTS)
+    amount = voucher.cumulative - before.redeemed
+    # Not by the nonce: a payer could redeem a high one for little, and kill what the payee holds.
+    if amount <= 0:
+        raise Error.NothingToPay if voucher.nonce > before.nonce else Error.StaleNonce
     ensure(channel.redeemed + amount <= channel.deposit, Error.OverDeposit)
     is_signed = verify_signature(signed.signature, voucher.signing_bytes(), channel.signer)
     ensure(is_signed, Error.BadSignature)
 
-    slash_reserved(s, channel.payer, amount)
+    ensure(slash_reserved(s, channel.payer, amount) == amount, Error.NotCovered)
     pay_in(s, channel.payee, amount)
     s[Channels, voucher.channel] = replace(channel, redeemed=Rao(channel.redeemed + amount))
     s[Lanes, voucher.channel, voucher.lane] = Lane(
-        voucher.nonce, Rao(voucher.cumulative), voucher.receipts_root
+        max(voucher.nonce, before.nonce), Rao(voucher.cumulative), voucher.receipts_root
     )
     s.emit(
         Redeemed(
@@ -202,7 +204,7 @@ def do_redeem(s: State, signed: SignedVoucher) -> None:
 def do_close(s: State, channel_id: int, channel: Channel) -> PostInfo:
     """Give the payer the rest back and forget the channel; what that weighed."""
     rest = Rao(channel.deposit - channel.redeemed)
-    unreserve(s, channel.payer, rest)
+    rest = Rao(rest - unreserve(s, channel.payer, rest))
     lanes = len(list(iter_keys(s, Lanes, channel_id)))
     clear_prefix(s, Lanes, channel_id)
     del s[Channels, channel_id]

@@ -47,7 +47,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The newest voucher that was redeemed on a lane."""
+    """What was redeemed on a lane: the highest nonce, and the voucher that said the most."""
 
     nonce: u64
     redeemed: Rao
@@ -148,7 +148,8 @@ class Error(Errors):
     NoVouchers = error(8, "There is no voucher to redeem.")
     WrongGenesis = error(9, "The voucher is for another chain.")
     UnknownLane = error(10, "The channel has no such lane.")
-    StaleNonce = error(11, "A voucher of this nonce or a later one has been redeemed.")
+    StaleNonce = error(11, "The voucher, or one that says as much, has been redeemed.")
     NothingToPay = error(12, "The voucher pays nothing beyond what was redeemed.")
     OverDeposit = error(13, "The vouchers exceed the deposit of the channel.")
     BadSignature = error(14, "The voucher is not signed by the key that the channel names.")
+    NotCovered = error(15, "Less is reserved on the payer's account than the channel still owes.")

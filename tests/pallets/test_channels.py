@@ -8,7 +8,22 @@ import pytest
 from coincurve import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
-from world import ALICE, BOB, CHARLIE, DAVE, ROOT, TAO, at_block, fails, last, names, ok, run, world
+from world import (
+    ALICE,
+    BOB,
+    CHARLIE,
+    DAVE,
+    ROOT,
+    TAO,
+    address,
+    at_block,
+    fails,
+    last,
+    names,
+    ok,
+    run,
+    world,
+)
 
 from chain.pallets.balances_ops import set_free
 from chain.pallets.balances_store import Error as BalancesError
@@ -120,7 +135,7 @@ def test_wrong_vouchers_are_refused():
     opened(s)
     redeem(s, voucher(TAO, nonce=5))
     refused(s, Error.StaleNonce, voucher(TAO, nonce=5))
-    refused(s, Error.StaleNonce, voucher(2 * TAO, nonce=4))
+    refused(s, Error.StaleNonce, voucher(TAO - 1, nonce=4))
     refused(s, Error.NothingToPay, voucher(TAO, nonce=6))
     refused(s, Error.OverDeposit, voucher(10 * TAO + 1, nonce=6))
     refused(s, Error.OverDeposit, voucher(9 * TAO + 1, lane=1))
@@ -132,6 +147,29 @@ def test_wrong_vouchers_are_refused():
     changed = replace(signed(voucher(TAO, lane=1)), voucher=voucher(2 * TAO, lane=1))
     fails(s, Error.BadSignature, BOB, "Channels.redeem", (changed,))
     fails(s, Error.NoVouchers, BOB, "Channels.redeem", ())
+
+
+def test_a_payer_cannot_kill_what_it_signed_by_redeeming_a_later_nonce_for_little():
+    s = chain()
+    opened(s)
+    held = signed(voucher(8 * TAO, nonce=57))
+    ok(s, ALICE, "Channels.redeem", (signed(voucher(1, nonce=(1 << 64) - 1)),))
+    ok(s, ALICE, "Channels.close", 0)
+    ok(s, BOB, "Channels.redeem", (held,))
+    assert free(s, BOB) == 1008 * TAO
+    assert s[Lanes, 0, 0] == Lane((1 << 64) - 1, Rao(8 * TAO), ROOT_HASH)
+
+
+def test_what_root_has_taken_is_neither_paid_nor_said_to_be_returned():
+    s = chain()
+    opened(s)
+    ok(s, ROOT, "Balances.force_unreserve", address(ALICE), 7 * TAO)
+    before = free(s, ALICE) + free(s, BOB) + reserved(s, ALICE)
+    refused(s, Error.NotCovered, voucher(4 * TAO))
+    redeem(s, voucher(TAO))
+    ok(s, BOB, "Channels.close", 0)
+    assert free(s, ALICE) + free(s, BOB) + reserved(s, ALICE) == before
+    assert last(s, Closed) == Closed(0, Rao(TAO), Rao(2 * TAO))
 
 
 def test_a_bundle_pays_all_or_nothing():
