@@ -128,6 +128,8 @@ def read(body: bytes) -> Report:
         fields.integer(given, "at", 0, LARGEST, None),
         tuple(_miner(one) for one in listed),
     )
+    if len({miner.hotkey for miner in report.miners}) < len(report.miners):
+        raise BadMessage("a miner is listed twice")
     crypto = outer.get("crypto")
     if crypto not in ("sr25519", "ed25519"):
         raise BadMessage("crypto must be sr25519 or ed25519")

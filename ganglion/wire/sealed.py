@@ -3,9 +3,9 @@
 A miner announces short-lived X25519 keys, each signed by its hotkey. An asker makes a key pair
 for one request, and both sides derive two keys from the shared secret and the routing header:
 one for the order, one for the events of the answer (XChaCha20-Poly1305). Whoever relays reads
-the header alone: which miner, which model, how many tokens at most; and the billed usage at the
-end. Contents are padded, so their lengths are seen only roughly. `docs/privacy.md` says what
-this does not protect from.
+the header alone: which miner, which model, how many tokens at most; and the billed usage.
+Contents are padded, so their lengths are seen only roughly. `docs/privacy.md` says what this does
+not protect from.
 """
 
 from __future__ import annotations
@@ -196,13 +196,18 @@ class Answerer:
         self.header, self.body, self._cipher, self._next = header, body, cipher, 0
 
     def seal(self, name: str, content: bytes) -> tuple[str, bytes]:
-        """An event as it travels. The usage of a finished answer stays readable, for bills."""
+        """An event as it travels. The usage stays readable, for bills: the prompt's at the
+        beginning, since the asker may leave, and all of it at the end."""
         inner = padded(name.encode() + b"\n" + content, EVENT_BLOCK)
         box = self._cipher.encrypt(inner, self._next.to_bytes(4, "little"))
         self._next += 1
         outer: dict[str, Any] = {"box": base64.b64encode(box).decode()}
         if name == "done":
             outer["usage"] = orjson.loads(content)["usage"]
+        elif self._next == 1 and name == "tokens" and b'"prompt_tokens"' in content:
+            given = orjson.loads(content)
+            counts = given["prompt_tokens"], len(given["tokens"])
+            outer["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), counts))
         return EVENT, orjson.dumps(outer)
 
 

@@ -84,6 +84,19 @@ def limit_of(request: web.Request, name: str) -> float | None:
     return limit
 
 
+def refuse_unmet(wish: Wish, of: str, has_key: bool = False) -> None:
+    """ApiError for a promise that is kept for text in OpenAI's form alone."""
+    promises = {
+        "X-Ganglion-Confidential": wish.confidential,
+        "X-Ganglion-Verify": wish.verify_first,
+        "X-Ganglion-Confirm": wish.copies > 1,
+        "Idempotency-Key": has_key,
+    }
+    for name, asked in promises.items():
+        if asked:
+            raise api.invalid(f"{name} cannot be asked of {of}; leave it out", name)
+
+
 class GatewayApp:
     """The routes. `open_key` serves callers without a key of their own."""
 
@@ -95,6 +108,7 @@ class GatewayApp:
         open_key: str | None = None,
     ) -> None:
         self._store, self._text, self._embed, self._open_key = store, text, embed, open_key
+        self._passing = None if text is None else Passing(text)
         self._started = int(time.time())
         self.app = web.Application(client_max_size=MAX_BODY)
         add = self.app.router.add_route
@@ -190,9 +204,10 @@ class GatewayApp:
     async def _sealed(self, request: web.Request) -> web.StreamResponse:
         """Orders that only a miner can read; see `Passing`."""
         wish = wish_of(request, self._open_key)
-        if self._text is None:
+        passing = self._passing
+        if passing is None:
             raise ApiError(404, "invalid_request_error", "this gateway serves no text models")
-        passing = Passing(self._text)
+        refuse_unmet(wish, "a sealed order", wish.idempotency is not None)
         if request.method == "POST":
             return await passing.order(request, wish, await request.read())
         if "hotkey" in request.match_info:
@@ -218,8 +233,7 @@ class GatewayApp:
         wish, body = wish_of(request, self._open_key), await request.read()
         if self._embed is None:
             raise ApiError(404, "invalid_request_error", "this gateway serves no embeddings")
-        if wish.confidential:
-            raise api.invalid("only text can be confidential; leave out X-Ganglion-Confidential")
+        refuse_unmet(wish, "embeddings")
         model, texts, packed = api.parse_embeddings(api.load(body))
         return await self._embed.answer(model, texts, packed, wish, body)
 

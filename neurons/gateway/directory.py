@@ -26,6 +26,10 @@ STATUS_SECONDS = 10.0
 every miner open, so that taking over a broken answer needs no handshake."""
 
 
+MAX_STATUS = 1 << 16
+"""Bytes of the longest report that is read."""
+
+
 class Directory:
     """The miners of one subnet for one router. `service` is `text` or `embedding`."""
 
@@ -66,7 +70,8 @@ class Directory:
         asked_at, known = self._known.get(neuron.hotkey, (-STATUS_SECONDS, None))
         if known is None or known.target != target or now - asked_at > STATUS_SECONDS:
             try:
-                said = orjson.loads(await self._caller.fetch(target, "GET", "/status"))
+                body = await self._caller.fetch(target, "GET", "/status", most=MAX_STATUS)
+                said = orjson.loads(body)
                 known = described(neuron.uid, target, offered(said, self._service))
             except (CallFailed, BadMessage, ValueError) as e:
                 self._complain(neuron, str(e))

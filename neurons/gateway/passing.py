@@ -1,8 +1,9 @@
 """Sealed orders on their way through a gateway: routed, counted and billed, never read.
 
-What passes is the routing header (miner, model, the most tokens), boxes, and the usage at the
-end. The asker chooses the miner, because it seals to one; it may ask here for the miner's sealing
-key and evidence, which are signed, so that no gateway can put its own in their place.
+What passes is the routing header (miner, model, the most tokens), boxes, and the usage: the
+prompt's with the first of them, so that it is billed to who leaves early too. The asker chooses
+the miner, because it seals to one; it may ask here for the miner's sealing key and evidence,
+which are signed, so that no gateway can put its own in their place.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 
@@ -27,11 +29,16 @@ from ganglion.wire.text import MOST_COUNTED
 from neurons.gateway import openai_api as api
 from neurons.gateway.openai_api import ApiError
 from neurons.gateway.router import Miner, Router
-from neurons.gateway.service import TextGateway, Wish
+from neurons.gateway.service import TextGateway, Wish, nobody_fits
 from neurons.gateway.store import Order, Outcome, PartRow
 
 CHUNK_TOKENS = 1
 """What an event counts for until the miner says the usage: it holds a token at least."""
+
+
+EVIDENCE_A_MINUTE = 6
+"""Blocks of which a miner is asked for evidence on behalf of callers: half of what it grants this
+gateway, so that callers cannot use up what the gateway itself needs."""
 
 
 class Passing:
@@ -39,6 +46,7 @@ class Passing:
 
     def __init__(self, text: TextGateway) -> None:
         self._text = text
+        self._evidence: dict[str, deque[tuple[float, bytes]]] = {}
 
     @property
     def _router(self) -> Router:
@@ -69,7 +77,7 @@ class Passing:
     async def fetched(self, request: web.Request, wish: Wish) -> web.StreamResponse:
         """GET /v1/sealed/HOTKEY/seal or /attestation: the miner's own signed words."""
         await self._text.store.authenticate(wish.key)
-        path = "/v1/" + request.match_info["what"]
+        path, nonce = "/v1/" + request.match_info["what"], b""
         if path == statement.PATH:
             try:
                 nonce = fields.hexadecimal(request.query, "nonce", 32)
@@ -77,11 +85,26 @@ class Passing:
                 raise api.invalid(str(e), "nonce") from e
             path += f"?nonce=0x{nonce.hex()}"
         miner = self._miner(request.match_info["hotkey"])
+        if path != sealed.KEY_PATH:
+            self._count_evidence(miner.target.hotkey, nonce)
         try:
             body = await self._caller.fetch(miner.target, "GET", path, b"", PATIENCE, MAX_STATEMENT)
         except CallFailed as e:
             raise passed_on(e) from e
         return web.Response(body=body, content_type="application/json")
+
+    def _count_evidence(self, hotkey: str, nonce: bytes) -> None:
+        """ApiError if evidence about too many blocks was asked for lately."""
+        now, serving = time.monotonic(), self._router.miners
+        self._evidence = {h: kept for h, kept in self._evidence.items() if h in serving}
+        asked = self._evidence.setdefault(hotkey, deque())
+        while asked and now - asked[0][0] > 60:
+            asked.popleft()
+        if all(nonce != before for _, before in asked):
+            if len(asked) >= EVIDENCE_A_MINUTE:
+                problem = "this miner's evidence was asked for often enough this minute"
+                raise ApiError(429, "rate_limit_error", problem, "busy")
+            asked.append((now, nonce))
 
     async def order(self, request: web.Request, wish: Wish, body: bytes) -> web.StreamResponse:
         """POST /v1/sealed: pass the envelope on, and the sealed events back."""
@@ -94,10 +117,15 @@ class Passing:
         except BadMessage as e:
             raise api.invalid(str(e)) from e
         miner = self._miner(ss58.encode(hotkey))
-        named = miner.model if model == "default" else model
+        if model not in (miner.model, "default"):
+            problem = f"this miner serves {miner.model}, not {model}"
+            raise ApiError(404, "invalid_request_error", problem, "model_not_found", "model")
+        limit = wish.price_limit(await self._text.store.price_limit(wish.key))
+        if limit is not None and miner.price > limit:
+            raise nobody_fits()
         # a token is a byte at least, and what is in the box is shorter than its base64
         reserve = self._text.prices.cost(len(body), most)
-        order = Order("sealed-" + secrets.token_hex(12), named, blake2_256(body), reserve, None)
+        order = Order("sealed-" + secrets.token_hex(12), miner.model, blake2_256(body), reserve)
         key_id = (await self._text.store.open(wish.key, order)).key_id
         usage = [0, 0]
         try:
@@ -138,7 +166,9 @@ class Passing:
                     usage[:] = counted or (usage[0], usage[1] + CHUNK_TOKENS)
                     await response.write(sse.encode(name, data))
         except CallFailed as e:
-            if e.reason not in ("busy", "refused"):
+            # who reads slowly lets time run out too: in mid-answer that says nothing of the miner
+            late = e.reason == "timeout" and response.prepared
+            if e.reason not in ("busy", "refused") and not late:
                 self._router.on_failure(miner, time.monotonic())
             if not response.prepared:
                 raise

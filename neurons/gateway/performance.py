@@ -44,12 +44,13 @@ def source(text: str) -> Target:
 
 
 def combined(reports: Iterable[wire.Report]) -> dict[str, int]:
-    """The proven rate of every miner: the lower median over the reports that name it."""
-    said: dict[str, list[int]] = {}
-    for report in reports:
-        for miner in report.miners:
-            said.setdefault(miner.hotkey, []).append(miner.hardware_proven)
-    return {hotkey: median_low(rates) for hotkey, rates in said.items()}
+    """The proven rate of every miner: the lower median over all reports; one that does not name a
+    miner vouches for nothing."""
+    told = [{miner.hotkey: miner.hardware_proven for miner in r.miners} for r in reports]
+    return {
+        hotkey: median_low(rates.get(hotkey, 0) for rates in told)
+        for hotkey in {hotkey for rates in told for hotkey in rates}
+    }
 
 
 class Performance:

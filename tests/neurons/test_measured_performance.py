@@ -145,6 +145,8 @@ def test_one_liar_of_three_moves_nothing() -> None:
     assert combined([*honest, report(VALIDATORS[2], {bob: FAST, eve: FAST}, 5)])[bob] == SLOW
     assert combined([report(VALIDATORS[0], {bob: FAST}, 5), honest[1]])[bob] == SLOW  # the lower
     assert combined([]) == {}
+    only = [report(v, {}, 5) for v in VALIDATORS[:2]]  # what nobody else vouches for is nothing
+    assert combined([*only, report(VALIDATORS[2], {eve: FAST}, 5)]) == {eve: 0}
 
 
 async def test_a_report_that_stays_away_counts_while_it_is_fresh() -> None:

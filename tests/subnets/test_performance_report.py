@@ -46,6 +46,11 @@ def test_a_report_travels_and_is_believed(crypto: CryptoType) -> None:
     again.check(GENESIS, 2, signer.address, 1_000_010)
 
 
+def test_a_miner_that_is_listed_twice_counts_not_twice() -> None:
+    with pytest.raises(BadMessage, match="listed twice"):
+        performance.read(replace(REPORT, miners=(LINE, LINE)).signed(VALIDATOR))
+
+
 def test_a_changed_report_is_not_believed() -> None:
     body = REPORT.signed(VALIDATOR)
     assert body.count(b"123456") == 1
