@@ -308,12 +308,11 @@ async def attacked(scene: Scene) -> dict[str, str]:
     assert channel is not None
     more = replace(voucher, nonce=voucher.nonce + 1, cumulative=voucher.cumulative + 1)
     less = replace(voucher, nonce=voucher.nonce - 1, cumulative=voucher.cumulative - 1)
-    rest = channel.deposit - channel.redeemed
     tries = {
         "replayed": held,
         "lower nonce": vouchers.sign(less, key),
         "wrong genesis": vouchers.sign(replace(more, genesis=Hash(bytes(32))), key),
-        "over deposit": vouchers.sign(replace(more, cumulative=voucher.cumulative + rest + 1), key),
+        "over deposit": vouchers.sign(replace(more, cumulative=channel.deposit + 1), key),
         "wrong signer": vouchers.sign(more, thief),
     }
     said = {}

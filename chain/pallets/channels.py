@@ -179,15 +179,19 @@ def do_redeem(s: State, signed: SignedVoucher) -> None:
     # Not by the nonce: a payer could redeem a high one for little, and kill what the payee holds.
     if amount <= 0:
         raise Error.NothingToPay if voucher.nonce > before.nonce else Error.StaleNonce
-    ensure(channel.redeemed + amount <= channel.deposit, Error.OverDeposit)
+    ensure(voucher.cumulative <= channel.deposit, Error.OverDeposit)
+    # Nor is a lane refused for what another took: the payer might sign that for the purpose.
+    amount = min(amount, channel.deposit - channel.redeemed)
+    ensure(amount > 0, Error.OverDeposit)
     is_signed = verify_signature(signed.signature, voucher.signing_bytes(), channel.signer)
     ensure(is_signed, Error.BadSignature)
 
     ensure(slash_reserved(s, channel.payer, amount) == amount, Error.NotCovered)
     pay_in(s, channel.payee, amount)
     s[Channels, voucher.channel] = replace(channel, redeemed=Rao(channel.redeemed + amount))
+    paid = Rao(before.redeemed + amount)
     s[Lanes, voucher.channel, voucher.lane] = Lane(
-        max(voucher.nonce, before.nonce), Rao(voucher.cumulative), voucher.receipts_root
+        max(voucher.nonce, before.nonce), paid, voucher.receipts_root
     )
     s.emit(
         Redeemed(
@@ -195,7 +199,7 @@ def do_redeem(s: State, signed: SignedVoucher) -> None:
             voucher.lane,
             voucher.nonce,
             Rao(amount),
-            voucher.cumulative,
+            paid,
             voucher.receipts_root,
         )
     )

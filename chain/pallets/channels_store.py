@@ -107,7 +107,7 @@ class Extended:
 
 @event(3)
 class Redeemed:
-    """A voucher moved `amount` to the payee; `cumulative` in all on this lane."""
+    """A voucher moved `amount` to the payee; that makes `cumulative` in all on this lane."""
 
     channel_id: u64
     lane: u16

@@ -138,7 +138,7 @@ def test_wrong_vouchers_are_refused():
     refused(s, Error.StaleNonce, voucher(TAO - 1, nonce=4))
     refused(s, Error.NothingToPay, voucher(TAO, nonce=6))
     refused(s, Error.OverDeposit, voucher(10 * TAO + 1, nonce=6))
-    refused(s, Error.OverDeposit, voucher(9 * TAO + 1, lane=1))
+    refused(s, Error.OverDeposit, voucher(10 * TAO + 1, lane=1))
     refused(s, Error.OverDeposit, voucher((1 << 128) - 1, lane=1))
     refused(s, Error.UnknownLane, voucher(TAO, lane=4))
     refused(s, Error.UnknownChannel, voucher(TAO, channel=1))
@@ -160,6 +160,20 @@ def test_a_payer_cannot_kill_what_it_signed_by_redeeming_a_later_nonce_for_littl
     assert s[Lanes, 0, 0] == Lane((1 << 64) - 1, Rao(8 * TAO), ROOT_HASH)
 
 
+def test_a_payer_cannot_kill_what_it_signed_by_using_the_deposit_up_on_another_lane():
+    s = chain()
+    opened(s)
+    held = signed(voucher(9 * TAO))
+    ok(s, ALICE, "Channels.redeem", (signed(voucher(TAO + 1, lane=1)),))
+    ok(s, BOB, "Channels.redeem", (held,))
+    assert (free(s, BOB), reserved(s, ALICE)) == (1010 * TAO, 0)
+    assert s[Lanes, 0, 0] == Lane(1, Rao(9 * TAO - 1), ROOT_HASH)
+    refused(s, Error.OverDeposit, voucher(9 * TAO))
+    ok(s, ALICE, "Channels.top_up", 0, Rao(TAO))
+    redeem(s, voucher(9 * TAO))
+    assert free(s, BOB) == 1010 * TAO + 1
+
+
 def test_what_root_has_taken_is_neither_paid_nor_said_to_be_returned():
     s = chain()
     opened(s)
@@ -175,7 +189,7 @@ def test_what_root_has_taken_is_neither_paid_nor_said_to_be_returned():
 def test_a_bundle_pays_all_or_nothing():
     s = chain()
     opened(s)
-    pair = signed(voucher(6 * TAO)), signed(voucher(5 * TAO, lane=1))
+    pair = signed(voucher(6 * TAO)), signed(voucher(11 * TAO, lane=1))
     fails(s, Error.OverDeposit, BOB, "Channels.redeem", pair)
     twice = signed(voucher(TAO)), signed(voucher(TAO))
     fails(s, Error.StaleNonce, BOB, "Channels.redeem", twice)
@@ -300,6 +314,10 @@ STEPS = st.lists(
 )
 
 
+def reserved_for(s: State, channel: int) -> int:
+    return s[Channels, channel].deposit - s[Channels, channel].redeemed
+
+
 class Play:
     """Random steps; `due` is what each payee could show vouchers for, by channel and lane."""
 
@@ -324,8 +342,10 @@ class Play:
             who, channel, lane, nonce, amount = args
             v = voucher(amount, nonce, lane, channel)
             if self.call(who, "redeem", (signed(v, GATE),)):
-                assert amount > self.due.get((channel, lane), 0)
-                self.due[channel, lane] = amount
+                paid = self.s[Lanes, channel, lane].redeemed
+                assert amount >= paid > self.due.get((channel, lane), 0)
+                assert paid == amount or reserved_for(self.s, channel) == 0
+                self.due[channel, lane] = paid
         else:
             who, channel, *rest = args
             is_done = self.call(who, kind, channel, *rest)
