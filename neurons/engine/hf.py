@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import snapshot_download
+from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from neurons.engine import paged_attention
@@ -275,9 +276,14 @@ class HfTokenizer:
         return text
 
     def chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """The prompt of a chat by the model's own template; ValueError if it has none."""
+        """The prompt of a chat by the model's own template; ValueError if it has none, or one that
+        does not take such turns."""
         turns = [{"role": role, "content": content} for role, content in messages]
-        made = self._inner.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
+        apply = self._inner.apply_chat_template
+        try:
+            made = apply(turns, add_generation_prompt=True, return_dict=True)
+        except TemplateError as e:
+            raise ValueError(f"its template says: {e}") from e
         return list(made["input_ids"])
 
 

@@ -80,8 +80,11 @@ def check_finish(facts: Facts, answer: TextAnswer) -> None:
         raise Failure(Reason.FINISH, f"{total} tokens came where {most} were the most")
     if facts.stops & set(tokens[:-1]):
         raise Failure(Reason.FINISH, "the answer goes on after the end of the sequence")
-    watch = StopWatch(request.stop, facts.decode, (*request.resume, *tokens))
-    ended = tokens[-1] in facts.stops or watch.found
+    watch = StopWatch(request.stop, facts.decode, request.resume)
+    for token in tokens[:-1]:
+        if watch.push(token):
+            raise Failure(Reason.FINISH, "the answer goes on after a stop text")
+    ended = watch.push(tokens[-1]) or tokens[-1] in facts.stops
     if answer.finish is Finish.STOP and not ended:
         raise Failure(Reason.FINISH, "the answer stops early: no end of sequence, no stop text")
     if answer.finish is Finish.LENGTH and total != most:

@@ -14,6 +14,10 @@ BROKEN = "\ufffd"
 LONGEST = 64
 """Tokens that are held back at most; no character has so many."""
 
+RECALLED = 4 * LONGEST
+"""Tokens of an earlier part that are looked at: what comes hangs on the last few, and whoever
+resumes a long answer should not spell all of it again."""
+
 Decode = Callable[[list[int]], str]
 
 
@@ -25,7 +29,7 @@ class Speller:
         self._window: list[int] = []  # the tokens that settled last, and those after them
         self._behind = 0  # how many of them are settled
         self._sent = 0  # characters of the window's text that were handed out
-        for token in before:
+        for token in before[-RECALLED:]:
             self.push(token)
 
     def push(self, token: int) -> str:
@@ -55,13 +59,16 @@ def spell(decode: Decode, tokens: Sequence[int], before: Sequence[int] = ()) -> 
 
 
 class StopWatch:
-    """Tells when the text of an answer holds one of the stop strings. Feed all tokens, in order."""
+    """Tells when the text of an answer holds one of the stop strings. Feed all tokens, in order.
+
+    `before` is a part that was judged already: only its end counts, which may begin a stop string.
+    """
 
     def __init__(self, stops: Sequence[str], decode: Decode, before: Sequence[int] = ()) -> None:
         self._stops, self._speller = stops, Speller(decode)
         self._keep = max(map(len, stops), default=0)
         self._tail, self.found = "", False
-        for token in before:
+        for token in before[-RECALLED:]:
             self.push(token)
 
     def push(self, token: int) -> bool:

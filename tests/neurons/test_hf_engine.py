@@ -1,6 +1,7 @@
 # ruff: noqa: E402 - torch decides first whether this file runs
 """The transformers engine: paged attention equals the model's own, in any company."""
 
+import json
 import random
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from neurons.engine.base import EngineError, Row, pages_for, prefill
 from neurons.engine.batch import Job, run_alone
 from neurons.engine.bytes import ByteTokenizer
 from neurons.engine.folder import TINY
-from neurons.engine.hf import HfModel, load_hf
+from neurons.engine.hf import HfModel, HfTokenizer, load_hf
 from neurons.engine.llama import ExactLlama
 from neurons.engine.load import load
 from subnets.proofs.sampling import Sampling
@@ -87,3 +88,17 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_pages_hold_what_they_say() -> None:
     assert [pages_for(n) for n in (0, 1, 16, 17)] == [0, 1, 1, 2]
+
+
+def test_a_template_that_refuses_a_chat_is_one_sentence(tmp_path: Path) -> None:
+    """Callers choose the turns; a miner that broke on them would look like one that is down."""
+    tokenizers = pytest.importorskip("tokenizers")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"x": 0, "?": 1}, unk_token="?"))
+    made.save(str(tmp_path / "tokenizer.json"))
+    said = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "chat_template": "{{ raise_exception('roles must alternate') }}",
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match="roles must alternate"):
+        HfTokenizer(tmp_path).chat([("user", "x"), ("user", "x")])

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganglion.wire.receipts import Expected, Finish
+from ganglion.wire.text import Sampling, TextAnswer, TextRequest
 from neurons.engine.bytes import ByteTokenizer
 from neurons.engine.folder import TINY
-from subnets.textgen.spelling import LONGEST, Speller, StopWatch, spell
+from subnets.textgen.judge import Facts, Failure, check_finish
+from subnets.textgen.spelling import LONGEST, RECALLED, Speller, StopWatch, spell
 
 BYTES = ByteTokenizer(TINY)
 TEXT = "Ärger im Café ☃ — 東京, 3.14 « naïve » \t\n  two  spaces; don't stop . , ! 🙂👩‍👩‍👧\r\n" * 3
@@ -104,3 +107,40 @@ def test_stops_are_found_with_their_last_token(text: str, stops: list[str]) -> N
         assert watch.push(token) == any(stop in now for stop in stops)
         if watch.found:
             break
+
+
+def test_who_resumes_a_long_answer_looks_at_its_end_alone() -> None:
+    looked: list[int] = []
+
+    def decode(tokens: list[int]) -> str:
+        looked.append(len(tokens))
+        return BYTES.decode(tokens)
+
+    before = list("long ☃ ago ".encode() * 1000)
+    assert spell(decode, list("☃!".encode()), before) == "☃!"
+    watch = StopWatch([" ago ☃"], decode, before)
+    assert [watch.push(token) for token in "☃".encode()] == [False, False, True]
+    assert len(looked) < 12 * RECALLED
+
+
+def facts(stop: str, resume: bytes = b"") -> Facts:
+    asked = TextRequest(
+        b"i" * 16, "m", Sampling(b"s" * 32), 40, prompt="x", resume=tuple(resume), stop=(stop,)
+    )
+    expected = Expected(b"g", 1, b"r", b"c", b"m", b"w", b"s")
+    return Facts(asked, expected, (1,), 300, 1000, frozenset({299}), BYTES.decode)
+
+
+def stopped(said: bytes) -> TextAnswer:
+    return TextAnswer(list(said), [said.decode()], Finish.STOP)
+
+
+def test_an_answer_ends_with_the_token_that_brings_a_stop_text() -> None:
+    check_finish(facts("end"), stopped(b"the end"))
+    check_finish(facts("end", b"the en"), stopped(b"d"))
+    check_finish(facts("end", b"the end"), stopped(b"s"))  # the miner learns it with its first
+    for resume, said in ((b"", b"the end!"), (b"the en", b"d!"), (b"the end", b"s!")):
+        with pytest.raises(Failure, match="goes on after a stop text"):
+            check_finish(facts("end", resume), stopped(said))
+    with pytest.raises(Failure, match="stops early"):
+        check_finish(facts("end"), stopped(b"the en"))
