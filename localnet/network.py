@@ -66,6 +66,8 @@ class Network:
         await self._until_ready(waiting)
         self.say(f"{len(waiting)} miners are ready, validators start")
         await self._until_ready([self._start_neuron(n) for n in self.plan.validators])
+        for validator in self.plan.validators:
+            self.say(f"{validator.name} tells what it measures at 127.0.0.1:{validator.port}")
 
     async def _until_ready(self, processes: list[Process]) -> None:
         deadline = time.monotonic() + READY_SECONDS

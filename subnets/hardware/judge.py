@@ -23,7 +23,7 @@ MARGIN = 1.15
 claims twice its rate lies a factor of two at most, and this splits it."""
 ALLOWED = 2.0
 TRIP_SHARE = 0.2
-TRIES = 3
+TRIES = 5
 """Challenges in a row of which one has to be met."""
 ONE = 1 << 16
 RATE = ONE // 8
