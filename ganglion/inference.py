@@ -46,6 +46,7 @@ from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_byt
 REFRESH_SECONDS = 12.0
 ATTEMPTS = 4
 ANY_MODEL = "default"
+NO_SEED = bytes(32)
 
 
 class NoAnswer(GanglionError):
@@ -316,7 +317,8 @@ class Inference:
         signed = answer.signed
         if signed is None or list(signed.receipt.tokens) != answer.tokens:
             raise BadReceipt("the receipt is about other tokens than were streamed")
-        receipts.check(signed, self._expected(neuron, body, signed, first))
+        seed = progress.request.sampling.seed
+        receipts.check(signed, self._expected(neuron, body, signed, seed, first))
         kind = None
         if self.confidential is not None:
             live = self._attest(self.confidential).live(Target.of(neuron))
@@ -326,10 +328,12 @@ class Inference:
         finish, parts = signed.receipt.finish.name.lower(), (*progress.parts, part)
         return Answer(progress.text + answer.text, finish, answer.prompt_tokens, parts, kind)
 
-    def _expected(self, neuron: Neuron, body: bytes, signed: SignedReceipt, first: int) -> Expected:
+    def _expected(
+        self, neuron: Neuron, body: bytes, signed: SignedReceipt, seed: bytes, first: int = 0
+    ) -> Expected:
         miner = ss58.decode(neuron.hotkey, prefix=None)
         # which weights are the right ones is for validators to judge; the receipt names them
-        weights, seed = signed.receipt.weights, signed.receipt.seed
+        weights = signed.receipt.weights
         return Expected(
             self._genesis,
             self.netuid,
@@ -352,7 +356,7 @@ class Inference:
             try:
                 reply = await self._caller.fetch(Target.of(neuron), "POST", wire_vectors.PATH, body)
                 answer = EmbedAnswer.from_bytes(reply, len(texts))
-                receipts.check(answer.signed, self._expected(neuron, body, answer.signed, 0))
+                receipts.check(answer.signed, self._expected(neuron, body, answer.signed, NO_SEED))
                 if answer.signed.receipt.evidence != wire_vectors.evidence(
                     vector_bytes(answer.vectors)
                 ):

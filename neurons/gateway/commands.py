@@ -97,6 +97,8 @@ async def serve(options: argparse.Namespace) -> None:
         store = Store(options.database)
         stack.callback(store.close)
         store.release_stale()
+        cleaning = asyncio.create_task(store.keep_clean())
+        stack.callback(cleaning.cancel)
         client = await stack.enter_async_context(Client(options.network))
         caller = await stack.enter_async_context(Caller(hotkey, Patience()))
         prices = Prices(options.price_in, options.price_out)

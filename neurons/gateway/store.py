@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -35,6 +36,8 @@ from ganglion.errors import GanglionError
 from neurons.gateway import statements as sql
 from neurons.gateway.batches import Batches, Refused
 from neurons.gateway.tables import api_keys, metadata, receipts, requests, samples
+
+log = logging.getLogger("gateway")
 
 T = TypeVar("T")
 STALE_SECONDS = 3600.0
@@ -246,15 +249,17 @@ class Store:
 
     def release_stale(self, now: float | None = None) -> int:
         """Release what gateways that died still hold; how many requests that were."""
-        before = (time.time() if now is None else now) - STALE_SECONDS
         with self._engine.begin() as connection:
-            old = connection.execute(
-                select(requests).where(requests.c.state == "open", requests.c.created < before)
-            ).all()
-            for row in old:
-                order = Order(row.id, row.model, row.digest, row.reserved)
-                _fail(connection, order, row.key_id)
-        return len(old)
+            return _release_stale(connection, time.time() if now is None else now)
+
+    async def keep_clean(self) -> None:
+        """Do that again and again: a gateway may die at any time, and its last requests with it."""
+        while True:
+            await asyncio.sleep(STALE_SECONDS / 4)
+            try:
+                await self._run(lambda connection: _release_stale(connection, time.time()))
+            except StoreProblem as e:
+                log.warning("stale reservations stay for now: %s", e)
 
     async def receipts_of(self, key: str, request_id: str) -> list[dict[str, Any]] | None:
         """The parts of a request of this key with their receipts; None if there is none."""
@@ -393,6 +398,17 @@ def _fail(connection: Connection, order: Order, key_id: str) -> None:
     """Close an open request at no cost; a second closing changes nothing."""
     if connection.execute(sql.FAIL, {"request": order.id}).rowcount:
         connection.execute(sql.SPEND, {"key": key_id, "held": order.reserve, "price": 0})
+
+
+def _release_stale(connection: Connection, now: float) -> int:
+    """Fail the requests that are open for too long; how many those were."""
+    before = now - STALE_SECONDS
+    old = connection.execute(
+        select(requests).where(requests.c.state == "open", requests.c.created < before)
+    ).all()
+    for row in old:
+        _fail(connection, Order(row.id, row.model, row.digest, row.reserved), row.key_id)
+    return len(old)
 
 
 def _part(request_id: str, number: int, part: PartRow) -> dict[str, Any]:

@@ -205,6 +205,18 @@ async def test_what_a_dead_gateway_held_is_released(store: Store) -> None:
     assert spent(store, key) == (0, 0)
 
 
+async def test_a_gateway_that_runs_releases_what_dead_ones_hold(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neurons.gateway.store.STALE_SECONDS", 0.02)
+    key = store.add_key("a", 100)
+    await store.open(key, order())
+    cleaning = asyncio.create_task(store.keep_clean())
+    while spent(store, key) != (0, 0):
+        await asyncio.sleep(0.01)
+    cleaning.cancel()
+
+
 async def test_samples_are_handed_out_once(store: Store) -> None:
     netuid = secrets.randbelow(10**6)
     for i in range(3):

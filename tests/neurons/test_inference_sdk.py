@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from running_miner import GENESIS, NETUID, Running, serving
@@ -12,7 +13,9 @@ from ganglion.inference import Inference, NoAnswer, Style
 from ganglion.keys import Keypair
 from ganglion.subnet_views import Axon, Neuron
 from ganglion.wire.call import Target
+from ganglion.wire.receipts import SignedReceipt, sign
 from neurons.engine.load import Loaded
+from neurons.miner.textgen import Order
 
 ALICE = Keypair.from_uri("//Alice")
 
@@ -39,6 +42,21 @@ async def test_an_answer_comes_with_its_miner_and_receipt(miner: Running) -> Non
     assert answer.receipt.receipt.tokens == answer.tokens
     assert answer.text
     assert len(answer.tokens) == 20 or answer.finish == "stop"
+
+
+async def test_a_receipt_about_another_seed_is_not_taken(miner: Running) -> None:
+    service = miner.app.text
+    assert service is not None
+    honest = service.receipt
+
+    def receipt(order: Order, *rest: object) -> SignedReceipt:
+        made = honest(order, *rest).receipt  # type: ignore[arg-type]
+        return sign(replace(made, seed=b"\1" * 32), service.identity.hotkey)
+
+    service.receipt = receipt  # type: ignore[method-assign]
+    async with asking(neuron(3, miner.target)) as subnet:
+        with pytest.raises(NoAnswer, match="about another seed"):
+            await subnet.ask("What does json.dumps do?", Style(max_tokens=4))
 
 
 async def test_vectors_come_with_their_receipt(miner: Running) -> None:
