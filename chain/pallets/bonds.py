@@ -165,12 +165,12 @@ def withdraw(s: State, who: Signed, netuid: NetUid, hotkey: AccountId) -> None:
     """Take back what was unbonded, after the delay."""
     before = own(s, who, netuid, hotkey)
     ensure(before.unbonding > 0 and block_number(s) >= before.free_at, Error.TooEarly)
-    unreserve(s, who, before.unbonding)
+    back = Rao(before.unbonding - unreserve(s, who, before.unbonding))
     if before.amount:
         s[Bonds, netuid, hotkey] = replace(before, unbonding=Rao(0), free_at=BlockNumber(0))
     else:
         del s[Bonds, netuid, hotkey]
-    s.emit(Withdrawn(netuid, hotkey, before.unbonding))
+    s.emit(Withdrawn(netuid, hotkey, back))
 
 
 def claim_weight(one: Receipt, _: MultiSignature, other: Receipt, __: MultiSignature) -> int:
@@ -217,12 +217,13 @@ def do_slash(
         unbonding=Rao(bonded.unbonding - leaving),
     )
     s[Bonds, netuid, hotkey] = left
-    reward = amount * ReporterShare.value // MILLION
+    share = reward = amount * ReporterShare.value // MILLION
     if s[Account, reporter].data == AccountData():
-        reward = 0  # an account without a balance cannot take one
-    repatriate_reserved(s, bonded.payer, reporter, reward, BalanceStatus.Free)
-    do_burn(s, bonded.payer, amount - reward)
-    s.emit(Slashed(netuid, hotkey, request, Rao(amount), reporter, Rao(reward)))
+        share = reward = 0  # an account without a balance cannot take one
+    else:
+        reward -= repatriate_reserved(s, bonded.payer, reporter, share, BalanceStatus.Free)
+    burned = do_burn(s, bonded.payer, amount - share)
+    s.emit(Slashed(netuid, hotkey, request, Rao(burned + reward), reporter, Rao(reward)))
 
 
 def own(s: State, who: AccountId, netuid: NetUid, hotkey: AccountId) -> Bond:

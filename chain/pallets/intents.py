@@ -18,7 +18,7 @@ from typing import Annotated
 from chain.pallets import due
 from chain.pallets.balances_ops import repatriate_reserved, reserve, unreserve
 from chain.pallets.balances_store import BalanceStatus
-from chain.pallets.market import do_burn_share, ensure_own
+from chain.pallets.market import burn_share, do_burn_share, ensure_own
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.system import Account, BlockHash, block_number
 from chain.pallets.system_types import AccountData
@@ -34,7 +34,8 @@ from ganglion.units import AccountId, BlockNumber, Hash, NetUid, Rao
 from ganglion.wire.intents import Intent
 
 QuoteDeposit: Constant[Rao] = constant(Rao(10**8))
-"""Reserved for a quote until it is beaten, or delivered on; a winner that fails loses it."""
+"""Reserved for a quote until it is beaten, or delivered on; a winner that fails loses it. Also
+reserved for a withdrawn intent until its deadline."""
 
 MaxAhead: Constant[BlockNumber] = constant(BlockNumber(7_200))
 """A deadline is no further ahead than this, and a delivery takes no longer."""
@@ -174,16 +175,15 @@ def deliver(s: State, who: Signed, intent: Hash, result: Hash) -> None:
     ensure(block_number(s) >= wanted.deadline, Error.NotAwarded)
     ensure(who in (best.hotkey, best.provider), Error.NotWinner)
     payer = AccountId(wanted.payer)
-    burned = do_burn_share(s, payer, best.price)
-    paid = Rao(best.price - burned)
-    repatriate_reserved(s, payer, best.provider, paid, BalanceStatus.Free)
+    burned, rest = do_burn_share(s, payer, best.price), best.price - burn_share(best.price)
+    paid = Rao(rest - repatriate_reserved(s, payer, best.provider, rest, BalanceStatus.Free))
     unreserve(s, best.provider, QuoteDeposit.value)
     due.leave(s, Due, intent, BlockNumber(wanted.deadline + wanted.deliver))
     del s[Intents, intent]
     s.emit(Filled(intent, best.hotkey, result, paid, burned))
 
 
-@call(2, weight=40_000_000, reads=3, writes=2)
+@call(2, weight=45_000_000, reads=4, writes=3)
 def withdraw(s: State, who: Signed, intent: Intent) -> None:
     """Make an intent of one's own worthless, as long as nobody has quoted for it."""
     ensure_timely(s, intent)
@@ -193,6 +193,7 @@ def withdraw(s: State, who: Signed, intent: Intent) -> None:
     if standing is not None:
         raise Error.IsWithdrawn if standing.best is None else Error.HasQuote
     plan(s, name, intent.deadline)
+    reserve(s, who, QuoteDeposit.value)  # it takes a place that another intent could have
     s[Intents, name] = Standing(intent, None)
     s.emit(Withdrawn(name))
 
@@ -206,6 +207,7 @@ def start(s: State, now: int) -> None:
             continue
         best, wanted = standing.best, standing.intent
         if best is None:
+            unreserve(s, AccountId(wanted.payer), QuoteDeposit.value)
             del s[Intents, name]
         elif now < wanted.deadline + wanted.deliver:
             until = BlockNumber(wanted.deadline + wanted.deliver)
@@ -223,7 +225,8 @@ def fail(s: State, name: Hash, wanted: Intent, best: Quote) -> None:
         unreserve(s, best.provider, forfeit)
         forfeit = Rao(0)
     else:
-        repatriate_reserved(s, best.provider, payer, forfeit, BalanceStatus.Free)
+        missing = repatriate_reserved(s, best.provider, payer, forfeit, BalanceStatus.Free)
+        forfeit = Rao(forfeit - missing)
     del s[Intents, name]
     s.emit(Failed(name, best.hotkey, forfeit))
 

@@ -85,7 +85,7 @@ from chain.pallets.system import block_number
 from chain.runtime.errors import ensure
 from chain.runtime.origin import Signed
 from chain.runtime.pallet import Pallet, call, on_initialize
-from chain.runtime.state import State
+from chain.runtime.state import State, take
 from ganglion.scale import u32, u64
 from ganglion.units import AccountId, BlockNumber, Hash, Rao
 
@@ -107,12 +107,14 @@ def open_market(s: State, who: Signed, terms: MarketTerms) -> None:
     s.emit(MarketOpened(number, who, terms))
 
 
-@call(1, weight=35_000_000, reads=2, writes=2)
+@call(1, weight=60_000_000, reads=4, writes=3)
 def close_market(s: State, who: Signed, market: u32) -> None:
-    """Close a market in which nothing waits or runs; its deposit comes back."""
+    """Close a market in which no job waits or runs; its deposit comes back."""
     found = existing(s, market)
     ensure(found.owner == who, Error.NotOwner)
-    ensure(found.running == 0 and found.queue_type is QueueType.Empty, Error.NotIdle)
+    ensure(found.running == 0 and not s[JobQueue, market], Error.NotIdle)
+    for node in take(s, (NodeQueue, market)):  # waiting binds nobody, so it hinders nobody either
+        s.emit(NodeLeft(market, node.hotkey))
     unreserve(s, who, MarketDeposit.value)
     del s[Markets, market]
     s.emit(MarketClosed(market))

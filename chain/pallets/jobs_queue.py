@@ -33,7 +33,7 @@ from chain.pallets.jobs_store import (
     Record,
     Tier,
 )
-from chain.pallets.market import MILLION, do_burn_share
+from chain.pallets.market import MILLION, burn_share, do_burn_share
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.system import Account, block_number
 from chain.pallets.system_types import AccountData
@@ -222,11 +222,11 @@ def pay_out(s: State, number: int, job: Job) -> None:
     if job.node is None or job.result is None:
         return
     uncount(s, job)
-    burned = do_burn_share(s, job.payer, job.earned)
+    burned, rest = do_burn_share(s, job.payer, job.earned), job.earned - burn_share(job.earned)
     paid = 0
     if s[Account, job.node.provider].data != AccountData():  # an account that is gone earns nothing
-        paid = job.earned - burned
-        repatriate_reserved(s, job.payer, job.node.provider, paid, BalanceStatus.Free)
+        provider = job.node.provider
+        paid = rest - repatriate_reserved(s, job.payer, provider, rest, BalanceStatus.Free)
     refund = forget(s, number, job, job.deposit - burned - paid)
     s.emit(JobFinished(number, job.result, Rao(paid), burned, refund))
 
@@ -234,9 +234,9 @@ def pay_out(s: State, number: int, job: Job) -> None:
 def forget(s: State, number: int, job: Job, refund: int) -> Rao:
     """Give back what is left of a job's money and drop it; how much that was."""
     unplanned(s, number, job)
-    unreserve(s, job.payer, refund)
+    missing = unreserve(s, job.payer, refund)
     del s[Jobs, number]
-    return Rao(refund)
+    return Rao(refund - missing)
 
 
 def note(s: State, netuid: NetUid, job: Job, *, approved: bool, by_payer: bool = True) -> None:

@@ -281,7 +281,7 @@ class Error(Errors):
     BadModel = error(2, "A model's name is 1 to 96 letters, digits or any of . _ - : / @")
     BadTerms = error(3, "A market has a price, and a timeout and an expiration within the limit.")
     NotOwner = error(4, "Only the account that opened a market may close it.")
-    NotIdle = error(5, "A market with jobs or nodes in it cannot be closed.")
+    NotIdle = error(5, "A market with jobs in it cannot be closed.")
     QueueFull = error(6, "As much waits in this market as may.")
     UnknownJob = error(7, "There is no such job, or it is over.")
     NotPayer = error(8, "Only the account that pays may do this.")

@@ -47,6 +47,7 @@ from chain.pallets.leases_store import (
     Leases,
     MaxBidBlocks,
     MaxDuration,
+    MinimumDeposit,
     NextOrderId,
     Order,
     OrderCreated,
@@ -80,7 +81,8 @@ def create_order(
     ensure(0 < bid_blocks <= MaxBidBlocks.value, Error.BadDuration)
     least = get_least_rate(s, spec.netuid, spec.model, spec.capacity)
     ensure(spec.max_rate >= least, Error.RateBelowBaseFee)
-    ensure(deposit >= FundedBlocks.value * spec.max_rate, Error.DepositTooLow)
+    funded = FundedBlocks.value * spec.max_rate
+    ensure(deposit >= max(funded, MinimumDeposit.value), Error.DepositTooLow)
     reserve(s, payer, deposit)
     number, now = s[NextOrderId], block_number(s)
     s[NextOrderId] = number + 1

@@ -38,7 +38,7 @@ from chain.pallets.leases_store import (
     Settled,
     Withdrawn,
 )
-from chain.pallets.market import do_burn_share, do_commit, get_free_capacity
+from chain.pallets.market import burn_share, do_burn_share, do_commit, get_free_capacity
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.system import Account, block_number
 from chain.pallets.system_types import AccountData
@@ -129,10 +129,11 @@ def pay_out(s: State, number: int, payer: AccountId, lease: Lease, escrow: Escro
     if amount == 0 or s[Account, lease.provider].data == AccountData():
         return escrow
     burned = do_burn_share(s, payer, amount)
-    repatriate_reserved(s, payer, lease.provider, amount - burned, BalanceStatus.Free)
+    rest = amount - burn_share(amount)
+    paid = rest - repatriate_reserved(s, payer, lease.provider, rest, BalanceStatus.Free)
     after = replace(escrow, withdrawn=escrow.transferred)
     s[Escrows, number] = after
-    s.emit(Withdrawn(number, lease.provider, Rao(amount - burned), burned))
+    s.emit(Withdrawn(number, lease.provider, Rao(paid), burned))
     return after
 
 
@@ -208,8 +209,8 @@ def end_lease(s: State, number: int, reason: Reason) -> None:
 
 def _give_back(s: State, number: int, payer: AccountId, escrow: Escrow) -> Rao:
     """Free what nobody has been paid, and forget the order."""
-    refund = Rao(escrow.funds - escrow.withdrawn)
-    unreserve(s, payer, refund)
+    left = escrow.funds - escrow.withdrawn
+    refund = Rao(left - unreserve(s, payer, left))
     forget(s, number)
     del s[Orders, number]
     del s[Escrows, number]

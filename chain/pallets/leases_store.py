@@ -25,6 +25,9 @@ BidDeposit: Constant[Rao] = constant(Rao(10**8))
 FundedBlocks: Constant[BlockNumber] = constant(BlockNumber(10))
 """An order's deposit pays for so many blocks at its highest rate, at least."""
 
+MinimumDeposit: Constant[Rao] = constant(Rao(10**7))
+"""An order's deposit is this at the least: places in the blocks to come are few."""
+
 MaxBidBlocks: Constant[BlockNumber] = constant(BlockNumber(7_200))
 """Bidding takes no longer than this."""
 
@@ -240,7 +243,7 @@ class Error(Errors):
     NoCapacity = error(3, "An order is for at least one token a block.")
     BadDuration = error(4, "Bidding or lease take no block at all, or too many.")
     RateBelowBaseFee = error(5, "The rate is less than the model's base fee for this capacity.")
-    DepositTooLow = error(6, "The deposit pays for too few blocks.")
+    DepositTooLow = error(6, "The deposit is below the minimum, or pays for too few blocks.")
     NotPayer = error(7, "Only the account that pays may do this.")
     NotParty = error(8, "Only the payer, the provider and its hotkey may do this.")
     NotProvider = error(9, "Only the provider and its hotkey may do this.")

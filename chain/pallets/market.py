@@ -274,7 +274,12 @@ def do_commit(
 
 def do_burn_share(s: State, payer: AccountId, amount: int) -> Rao:
     """Burn the share of a payment that is reserved on the payer's account; what was burned."""
-    return do_burn(s, payer, amount * BurnShare.value // MILLION)
+    return do_burn(s, payer, burn_share(amount))
+
+
+def burn_share(amount: int) -> int:
+    """What of a payment is burned."""
+    return amount * BurnShare.value // MILLION
 
 
 def do_burn(s: State, who: AccountId, amount: int) -> Rao:

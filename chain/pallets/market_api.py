@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain.pallets.balances_ops import MAX
 from chain.pallets.market import Trades, get_base_fee, get_least_rate
 from chain.pallets.model_registry import ModelId
 from chain.runtime.apis import Api
@@ -32,8 +33,9 @@ def base_fee(s: State, netuid: NetUid, model: ModelId) -> u64:
 
 @market_api.method
 def least_rate(s: State, netuid: NetUid, model: ModelId, capacity: u32) -> Rao:
-    """The least rate of a lease of so many output tokens a block, in rao a block."""
-    return Rao(get_least_rate(s, netuid, model, capacity))
+    """The least rate of a lease of so many output tokens a block, in rao a block;
+    2^64 - 1 where it is more than anybody can bid."""
+    return Rao(min(get_least_rate(s, netuid, model, capacity), MAX))
 
 
 @market_api.method

@@ -92,7 +92,9 @@ INDIRECT_VALUE = (
     _calls("Crowdloan", "create contribute finalize")
     | _calls("Channels", "open top_up")
     | _calls("Leases", "create_order deposit accept")
-    | _calls("Jobs", "list")
+    | _calls("Bonds", "bond")
+    | _calls("Jobs", "list approve")
+    | _calls("Intents", "quote")
 )
 """Calls that send value on a detour; types that may move none are kept from them."""
 

@@ -57,12 +57,12 @@ def request(limit: int = 24) -> TextRequest:
     return TextRequest(secrets.token_bytes(16), MODEL, sampling, limit, prompt="Leased ☃")
 
 
-async def order(client: Client, capacity: int = 40, deposit: int = 20_000) -> None:
+async def order(client: Client, capacity: int = 40, deposit: int = 10_000_000) -> None:
     spec = {
         "netuid": NET,
         "model": MODEL.encode(),
         "capacity": capacity,
-        "max_rate": 2_000,
+        "max_rate": 1_000_000,
         "duration": 500,
         "lessee": DAVE.address,
     }
@@ -168,7 +168,9 @@ async def test_a_lessee_is_served_from_the_block_its_lease_is_in(
         caller = await stack.enter_async_context(Caller(DAVE))
         await order(client)
         await refused(caller, miner)
-        await send(client, CHARLIE, "Leases", "bid", order=0, hotkey=CHARLIE.address, rate=2_000)
+        await send(
+            client, CHARLIE, "Leases", "bid", order=0, hotkey=CHARLIE.address, rate=1_000_000
+        )
         await send(client, ALICE, "Leases", "accept", order=0)
         async with asyncio.timeout(20):
             await eventually(lambda: lessees.serves(DAVE.public_key))
@@ -179,7 +181,7 @@ async def test_a_lessee_is_served_from_the_block_its_lease_is_in(
             await blocks(client, 11)  # the deposit pays for ten
             await eventually(lambda: not lessees.serves(DAVE.public_key))
             await refused(caller, miner)
-            await send(client, ALICE, "Leases", "deposit", order=0, amount=20_000)
+            await send(client, ALICE, "Leases", "deposit", order=0, amount=10_000_000)
             await eventually(lambda: lessees.serves(DAVE.public_key))
             await caller.text(miner.target, request())
             await send(client, CHARLIE, "Leases", "close", order=0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from town import NET, forward, free, register, reserved
-from world import ALICE, BOB, EVE, TAO, at_block, fails, last, names, ok, run, world
+from world import ALICE, BOB, EVE, ROOT, TAO, address, at_block, fails, last, names, ok, run, world
 
 from chain.pallets import market
 from chain.pallets.balances_store import TotalIssuance
@@ -143,6 +143,25 @@ def test_two_answers_to_one_request_are_slashed_at_once():
     assert free(s, ALICE) - rich == reward
     assert before - s[TotalIssuance] == s[TotalBurned] == lost - reward
     assert "Market.FeeBurned" in names(s)
+
+
+def test_who_has_no_account_may_report_and_gets_nothing():
+    s = town()
+    nobody = AccountId(b"\x99" * 32)
+    assert report(s, who=nobody).error is None
+    cut = 10 * TAO * SlashShare.value // 10**6
+    assert last(s, Slashed) == Slashed(NET, HOT, b"r" * 32, cut, nobody, 0)
+    assert s[TotalBurned] == cut
+
+
+def test_a_slash_says_what_was_there_to_take():
+    s = town()
+    ok(s, ROOT, "Balances.force_unreserve", address(BOB), 9 * TAO + TAO // 2)
+    before = s[TotalIssuance]
+    assert report(s).error is None
+    assert last(s, Slashed).amount == last(s, Slashed).reward == TAO // 2
+    assert reserved(s, BOB) == 0
+    assert s[TotalIssuance] == before
 
 
 def test_a_request_is_punished_once_but_another_again():

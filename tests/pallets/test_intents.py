@@ -195,8 +195,10 @@ def test_a_payer_withdraws_before_the_first_quote():
     ok(s, ALICE, "Intents.withdraw", wish())
     fails(s, Error.IsWithdrawn, BOB, "Intents.quote", *parts())
     fails(s, Error.IsWithdrawn, ALICE, "Intents.withdraw", wish())
+    assert reserved(s, ALICE) == DEPOSIT  # places in a block are not to be had for nothing
     forward(s, DEADLINE)
     assert not s.keys_of(Intents)
+    assert reserved(s, ALICE) == 0
     fails(s, Error.Expired, BOB, "Intents.quote", *parts())
     later = wish(deadline=40)
     quote(s, BOB, 1, later)
@@ -276,7 +278,8 @@ def test_money_and_deposits_always_agree(steps):
         else:
             run(s, ALICE, "Intents.withdraw", wishes[n])
         held = [s[ref].best for ref in s.keys_of(Intents) if s[ref].best]
-        assert reserved(s, ALICE) == sum(best.price for best in held)
+        withdrawn = sum(s[ref].best is None for ref in s.keys_of(Intents))
+        assert reserved(s, ALICE) == sum(best.price for best in held) + withdrawn * DEPOSIT
         for filler in FILLERS:
             mine = sum(best.provider == filler for best in held)
             assert reserved(s, filler) == mine * DEPOSIT

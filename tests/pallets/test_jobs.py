@@ -229,6 +229,16 @@ def test_markets_are_checked_and_closed_when_idle():
     assert reserved(s, EVE) == 0
 
 
+def test_nodes_that_wait_do_not_hold_up_a_market_that_closes():
+    s = town()
+    work(s, BOB)
+    s.events.clear()
+    ok(s, EVE, "Jobs.close_market", 0)
+    assert names(s) == ["Jobs.NodeLeft", "Balances.Unreserved", "Jobs.MarketClosed"]
+    assert not s.keys_of(NodeQueue)
+    assert reserved(s, EVE) == 0
+
+
 def test_a_full_queue_takes_no_more_and_what_comes_back_to_it_is_refunded():
     s = town()
     number = listing(s)

@@ -38,6 +38,7 @@ from chain.pallets.leases_store import (
     EscrowState,
     Leases,
     LeasesOf,
+    MinimumDeposit,
     NextOrderId,
     Orders,
     Reason,
@@ -184,6 +185,7 @@ def test_orders_are_checked():
         (Error.BadDuration, spec(), 7_201, 10 * RATE),
         (Error.RateBelowBaseFee, spec(max_rate=0), 5, 10 * RATE),
         (Error.DepositTooLow, spec(), 5, 10 * RATE - 1),
+        (Error.DepositTooLow, spec(max_rate=1_000), 5, MinimumDeposit.value - 1),
     ):
         fails(s, failure, ALICE, "Leases.create_order", wanted, bid_blocks, deposit)
 
@@ -370,16 +372,20 @@ STEPS = st.lists(
 )
 
 
+STEP = 20_000
+
+
 def act(s, step, number, who, amount):
     if step in ("order", "lease"):
-        wanted = spec(capacity=CAPACITY // 3, max_rate=Rao(50), duration=30 + amount)
-        run(s, (ALICE, EVE)[number % 2], "Leases.create_order", wanted, 1 + amount % 7, 500)
+        wanted = spec(capacity=CAPACITY // 3, max_rate=Rao(50 * STEP), duration=30 + amount)
+        args = wanted, 1 + amount % 7, 500 * STEP
+        run(s, (ALICE, EVE)[number % 2], "Leases.create_order", *args)
         if step == "lease":
             act(s, "bid", s[NextOrderId] - 1, who, amount)
     elif step == "bid":
-        run(s, who, "Leases.bid", number, who, Rao(amount))
+        run(s, who, "Leases.bid", number, who, Rao(amount * STEP))
     elif step in ("accept", "deposit"):
-        args = (Rao(amount * 10),) if step == "deposit" else ()
+        args = (Rao(amount * 10 * STEP),) if step == "deposit" else ()
         run(s, (ALICE, EVE)[number % 2], f"Leases.{step}", number, *args)
     elif step in ("withdraw", "close"):
         run(s, who if amount % 2 else ALICE, f"Leases.{step}", number)

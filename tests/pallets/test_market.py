@@ -28,6 +28,7 @@ from chain.pallets.balances_ops import set_free
 from chain.pallets.leases_store import Error as LeaseError
 from chain.pallets.leases_store import Leases
 from chain.pallets.market import (
+    MAX_FEE,
     AskExpired,
     Asks,
     BurnShare,
@@ -38,11 +39,13 @@ from chain.pallets.market import (
     MaxAskBlocks,
     MinBaseFee,
     TotalBurned,
+    Trade,
     Trades,
     UnitPrices,
     deposit_for,
     get_base_fee,
 )
+from chain.pallets.market_api import least_rate
 from chain.pallets.subtensor.storage_network import NetworksAdded
 from chain.pallets.system import Number
 from consensus.economics.base_fee import FRACTION, ONE, base_fee, block_factor
@@ -121,6 +124,13 @@ def test_at_half_it_stays_where_it_is():
     ok(s, ALICE, "Leases.close", other)
     forward(s, 60)
     assert get_base_fee(s, NET, MODEL) == raised
+
+
+def test_a_rate_that_nobody_can_bid_is_still_told():
+    s = bare()
+    s[Trades, NET, MODEL] = Trade(MAX_FEE << FRACTION, 10, 1, 1)
+    assert least_rate(s, NET, MODEL, 1) == -(-MAX_FEE // 10**6)
+    assert least_rate(s, NET, MODEL, (1 << 32) - 1) == (1 << 64) - 1
 
 
 def test_models_do_not_move_each_other():

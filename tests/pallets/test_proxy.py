@@ -293,3 +293,29 @@ def test_reserves_always_match_the_relationships(steps):
 def test_every_type_answers_for_every_call():
     for kind in KINDS:
         assert isinstance(admits(kind, make("System.remark", b"")), bool)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Channels.open",
+        "Channels.top_up",
+        "Leases.create_order",
+        "Leases.deposit",
+        "Leases.accept",
+        "Jobs.list",
+        "Jobs.approve",
+        "Bonds.bond",  # whoever has the hotkey's key may slash it and is rewarded
+        "Intents.quote",  # a winner that does not deliver pays the intent's payer
+    ],
+)
+def test_who_may_move_no_value_moves_none_by_our_own_pallets(path):
+    number, index = next(key for key, entry in CALLS.calls.items() if entry.path == path_of(path))
+    call = RuntimeCall(number, index, ())
+    for kind in (ProxyType.NonTransfer, ProxyType.NonFungible, ProxyType.Staking):
+        assert not admits(kind, call)
+
+
+def path_of(text: str) -> tuple[str, str]:
+    pallet, name = text.split(".")
+    return pallet, name

@@ -46,7 +46,7 @@ def main(url: str) -> None:
         "duration": 100,
         "lessee": ALICE.ss58_address,
     }
-    send(ALICE, "Leases", "create_order", spec=spec, bid_blocks=50, deposit=100_000)
+    send(ALICE, "Leases", "create_order", spec=spec, bid_blocks=50, deposit=10_000_000)
     send(BOB, "Leases", "bid", order=0, hotkey=miner, rate=900)
     assert "LeaseStarted" in send(ALICE, "Leases", "accept", order=0)
     lease = node.query("Leases", "Leases", [0]).value
