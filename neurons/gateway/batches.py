@@ -53,7 +53,7 @@ class Batches:
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, "store")
         self._waiting: deque[_Piece] = deque()
-        self._is_busy = False
+        self._busy: asyncio.AbstractEventLoop | None = None  # where the thread's end is told
 
     def close(self) -> None:
         """Finish what has begun."""
@@ -64,7 +64,7 @@ class Batches:
         loop = asyncio.get_running_loop()
         piece = _Piece(work, about, loop.create_future())
         self._waiting.append(piece)
-        if not self._is_busy:
+        if self._busy is None or self._busy.is_closed():  # it ended before it was told
             self._begin(loop)
         result: T = await piece.waiting
         return result
@@ -74,10 +74,10 @@ class Batches:
         count = min(len(self._waiting), MOST)
         # rows in one order for everybody: gateways on one database then never wait in a circle
         pieces = sorted((self._waiting.popleft() for _ in range(count)), key=lambda p: p.about)
-        self._is_busy = True
+        self._busy = loop
 
         def settle(done: asyncio.Future[None]) -> None:
-            self._is_busy = False
+            self._busy = None
             if self._waiting:
                 self._begin(loop)
             for piece in pieces:

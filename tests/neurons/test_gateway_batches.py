@@ -2,7 +2,9 @@
 """Pieces of database work that share a transaction, and what becomes of one that fails."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,19 @@ async def test_who_leaves_is_forgotten(engine: Engine) -> None:
     assert await batches.run(put(2)) == 2
     batches.close()
     assert 2 in kept(engine)
+
+
+def test_a_loop_that_ends_leaves_the_thread_to_the_next(engine: Engine) -> None:
+    batches, go = Batches(engine), threading.Event()
+
+    async def leave() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(batches.run(lambda connection: go.wait(10)), 0.01)
+
+    async def come() -> int:
+        return await asyncio.wait_for(batches.run(put(1)), 10)
+
+    asyncio.run(leave())
+    go.set()
+    assert asyncio.run(come()) == 1
+    batches.close()
