@@ -26,11 +26,13 @@ from neurons.identity import Identity
 from neurons.validator.book import Book
 from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
 from neurons.validator.hardware import HardwareChecks
+from neurons.validator.proving import WeightProver, wanted_prover
 from neurons.validator.rounds import Miner, run_round
 from neurons.validator.server import StatusApp
 from neurons.validator.thresholds import AgreedThresholds
 from neurons.validator.weights import WeightWriter
-from subnets.scoring import ONE, Policy, apply_round, compute_weights
+from subnets.scoring import ONE, Policy, Record, apply_round, compute_weights
+from subnets.zk.bundle import Place
 
 if TYPE_CHECKING:
     from neurons.validator.organic import OrganicChecks
@@ -81,6 +83,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--no-hardware", action="store_true", help="challenge no miner to prove its hardware"
     )
+    made.add_argument(
+        "--prove-weights",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of keys, made by `python -m subnets.zk setup`: write a proof of each vector",
+    )
     return made
 
 
@@ -96,6 +104,7 @@ class Validator:
         self.thresholds: AgreedThresholds | None = None
         self.hardware: HardwareChecks | None = None
         self.status: StatusApp | None = None
+        self.prover: WeightProver | None = None
         self._sample = sample
         self._random = random.Random(secrets.randbits(256))
 
@@ -136,8 +145,16 @@ class Validator:
             )
         await self._judge_organic(view)
         view = await self.chain.view()
-        await self.writer.step(view, self.weights(view))
+        records = self.records(view)
+        if await self.writer.step(view, compute_weights(records.items(), self.policy)):
+            self._begin_proof(view, records)
         self.book.save()
+
+    def _begin_proof(self, view: View, records: dict[int, Record]) -> None:
+        if self.prover is not None:
+            chain = self.chain
+            place = Place(chain.genesis, chain.netuid, chain.hotkey.address, view.block)
+            self.prover.start(place, records)
 
     async def _judge_organic(self, view: View) -> None:
         """Judge a gateway's sampled answers. They can only take away: a right answer is no more
@@ -152,10 +169,10 @@ class Validator:
             if verdict.hard and hotkey in registered:
                 apply_round(self.book.records, {hotkey: verdict}, self.policy, view.block)
 
-    def weights(self, view: View) -> tuple[tuple[int, int], ...]:
-        """The vector that the book says, for whoever is registered now."""
-        scores = [(n.uid, self.book.records.get(n.hotkey)) for n in view.graph.neurons]
-        return compute_weights([(uid, r) for uid, r in scores if r is not None], self.policy)
+    def records(self, view: View) -> dict[int, Record]:
+        """The book's records by uid, of whoever is registered now."""
+        records = self.book.records
+        return {n.uid: records[n.hotkey] for n in view.graph.neurons if n.hotkey in records}
 
     async def run(self, interval: float) -> None:
         """Rounds until cancelled; a chain that is away is waited for."""
@@ -218,6 +235,9 @@ async def validate(options: argparse.Namespace) -> None:
             validator.hardware = HardwareChecks(
                 caller, identity, book.hardware, options.hardware_interval
             )
+        validator.prover = wanted_prover(options.prove_weights, options.exponent)
+        if validator.prover is not None:
+            stack.push_async_callback(validator.prover.stop)
         if options.status_port is not None:
             status = StatusApp(Gate(hotkey.address), book, validator.writer, identity)
             validator.status = status

@@ -52,15 +52,18 @@ class WeightWriter:
             queue=queue,
         )
 
-    async def step(self, view: View, weights: Weights) -> None:
-        """Do whatever is due at this block."""
+    async def step(self, view: View, weights: Weights) -> bool:
+        """Do whatever is due at this block; whether `weights` were set or committed."""
         clock = await self.clock(view)
         if clock is None:
             self._complain("this hotkey is not registered any more, so no weights can be set")
-            return
+            return False
         known = self._known(clock)
+        placed = False
         for action in due(clock, weights, known, draw_salt()):
-            await self._try(action, clock)
+            done = await self._try(action, clock)
+            placed |= done and not isinstance(action, RevealWeights)
+        return placed
 
     def _known(self, clock: Clock) -> dict[bytes, Committed]:
         """Remembered commitments by hash; those the chain no longer lists are forgotten."""
@@ -72,13 +75,13 @@ class WeightWriter:
             self._book.commits = [e.to_json() for h, e in by_hash.items() if h in listed]
         return by_hash
 
-    async def _try(self, action: Action, clock: Clock) -> None:
+    async def _try(self, action: Action, clock: Clock) -> bool:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._do(action, clock)
             except (TransactionFailed, TransactionRejected) as e:
                 self._complain(f"the chain refuses {describe(action)}: {e}{self._way(e)}")
-                return
+                return False
             except GanglionError as e:
                 self._complain(f"{describe(action)} did not get through ({attempt}): {e}")
                 await asyncio.sleep(PAUSE_SECONDS * attempt)
@@ -86,7 +89,8 @@ class WeightWriter:
                 self.written += not isinstance(action, CommitWeights)
                 self.last_problem = ""
                 log.info("%s done at block %d", describe(action), clock.block)
-                return
+                return True
+        return False
 
     def _way(self, error: GanglionError) -> str:
         if "NeuronNoValidatorPermit" not in str(error):
