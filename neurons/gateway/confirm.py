@@ -23,6 +23,8 @@ from neurons.gateway.router import Miner, Router
 from neurons.gateway.spoken import Spoken
 
 MOST_COPIES = 4
+SILENCE_SECONDS = 5.0
+"""How long the others' next token is waited for before one more miner is asked instead."""
 Make = Callable[[Sequence[Miner], TextRequest], Relay]
 Said = tuple[int, str]
 
@@ -83,6 +85,7 @@ class Confirmed:
         self._voices: list[Voice] = []
         self._gone: list[Voice] = []
         self._news = asyncio.Event()
+        self._spoke_at: float | None = None  # since when some have said the next token
         self._spoken = Spoken()
         self._level = 0, 0  # the last two positions up to which all said as much text
         self.tokens: list[int] = []
@@ -113,10 +116,36 @@ class Confirmed:
                 if delta is not None:
                     yield delta
                 elif self.final is None and not self._settle():
-                    await self._news.wait()
+                    await self._wait()
         finally:
             for voice in (*self._gone, *self._voices):
                 await self._hush(voice)
+
+    async def _wait(self) -> None:
+        """For news. Who stays silent for long while others have spoken is replaced, if there is
+        somebody: it may hold back what it has."""
+        said = self._said()
+        silent = [voice for voice, one in said if one is None][: len(self._spare)]
+        patience = None
+        if silent and any(one is not None for _, one in said):
+            self._spoke_at = self._spoke_at or time.monotonic()
+            patience = max(self._spoke_at + SILENCE_SECONDS - time.monotonic(), 0)
+        try:
+            async with asyncio.timeout(patience):
+                await self._news.wait()
+        except TimeoutError:
+            self._spoke_at = None
+            for voice in silent:
+                if voice.relay.working is not None:
+                    self._router.on_failure(voice.relay.working, time.monotonic())
+                self._let_go(voice)
+                self._call_spare("too few of the miners answer")
+
+    def _let_go(self, voice: Voice) -> None:
+        self._voices.remove(voice)
+        self._gone.append(voice)
+        if voice.task is not None:
+            voice.task.cancel()
 
     def _raise(self, miners: Sequence[Miner], request: TextRequest, start: int) -> None:
         """One more voice."""
@@ -195,7 +224,7 @@ class Confirmed:
 
     def _take(self, token: int, text: str) -> None:
         """A token that all have said, with the text that all have said by then."""
-        position = len(self.tokens)
+        position, self._spoke_at = len(self.tokens), None
         self.tokens.append(token)
         self._spoken.add(1, text)
         if all(self._end_of(voice, position) == self._spoken.length for voice in self._voices):
@@ -230,15 +259,12 @@ class Confirmed:
 
     def _turn_away(self, voice: Voice, position: int, others: Sequence[Voice]) -> None:
         """It is alone with what it says at a position; the others agree, and go on."""
-        self._voices.remove(voice)
         miner = voice.relay.said_by(position - voice.start)
         for other in others:
             theirs = other.relay.said_by(position - other.start)
             if miner is not None and theirs is not None:
                 self._router.on_dispute(miner, theirs, time.monotonic())
-        self._gone.append(voice)
-        if voice.task is not None:
-            voice.task.cancel()
+        self._let_go(voice)
 
     async def _hush(self, voice: Voice) -> None:
         if voice.task is not None:

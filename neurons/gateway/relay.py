@@ -199,6 +199,11 @@ class Relay:
             index -= part.tokens
             if index < 0:
                 return part.miner
+        return self.working
+
+    @property
+    def working(self) -> Miner | None:
+        """Who is answering now, or gave the end of the answer."""
         return self._active[0].miner if self._active else None
 
     @property

@@ -17,6 +17,7 @@ from test_gateway_openai import MODEL, gateways
 
 from ganglion.wire.text import error_event, tokens_event
 from neurons.engine.load import Loaded
+from neurons.gateway import confirm
 from neurons.gateway.relay import NoMiner, Relay
 from neurons.miner.textgen import Event, Order, TextService
 
@@ -35,7 +36,9 @@ class Scripted(TextService):
 
 
 def play(net: Net, tiny: Loaded, *scripts: Script) -> None:
-    """The first miners follow scripts."""
+    """The first miners follow scripts; they are waited for, however busy this machine is."""
+    for miner in net.ranked:
+        miner.first_token = 10.0
     for one, script in zip(net.running, scripts):
         service = Scripted(one.worker, tiny.tokenizer, one.identity)
         service.script = script
@@ -244,3 +247,27 @@ async def test_the_lower_count_of_the_prompt_is_billed(tiny: Loaded) -> None:
         assert first.tokens
         assert 0 < one.prompt_tokens < 1000
         await stream.aclose()
+
+
+async def test_who_falls_silent_is_replaced(tiny: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection lives, so nothing fails: it only says no more."""
+    monkeypatch.setattr(confirm, "SILENCE_SECONDS", 0.3)
+
+    class Silent(TextService):
+        async def answer(self, order: Order) -> AsyncIterator[Event]:
+            count = 0
+            async for event in super().answer(order):
+                while count == 3:
+                    await asyncio.sleep(0.05)
+                    yield tokens_event([], "")
+                count += 1
+                yield event
+
+    async with AsyncExitStack() as stack:
+        net = await network(stack, tiny, [None] * 3)
+        _, whole = await net.alone()
+        quiet = net.running[0]
+        quiet.app.text = Silent(quiet.worker, tiny.tokenizer, quiet.identity)
+        async with asyncio.timeout(10):
+            assert "".join([d.text async for d in net.confirmed().stream()]) == whole
+        assert [m.failures for m in net.ranked] == [1, 0, 0]
