@@ -175,7 +175,7 @@ def withdraw(s: State, who: Signed, netuid: NetUid, hotkey: AccountId) -> None:
 
 def claim_weight(one: Receipt, _: MultiSignature, other: Receipt, __: MultiSignature) -> int:
     """Two signatures, and two answers hashed token by token."""
-    return rocks(300_000_000 + 10_000 * (len(one.tokens) + len(other.tokens)), 5, 5)
+    return rocks(300_000_000 + 100_000 * (len(one.tokens) + len(other.tokens)), 5, 5)
 
 
 @call(3, weight=claim_weight)

@@ -41,7 +41,7 @@ from chain.pallets.channels_store import (
     ToppedUp,
 )
 from chain.pallets.nested import rocks
-from chain.pallets.system import BlockHash, block_number
+from chain.pallets.system import Account, BlockHash, block_number
 from chain.runtime.call import PostInfo
 from chain.runtime.errors import ensure
 from chain.runtime.origin import Signed
@@ -51,6 +51,15 @@ from chain.runtime.state import State, clear_prefix, iter_keys
 from ganglion.scale import AtMost, u16, u64
 from ganglion.units import AccountId, BlockNumber, Rao
 from ganglion.wire.vouchers import NO_RECEIPTS
+
+OVERTAKEN = (
+    Error.UnknownChannel,
+    Error.StaleNonce,
+    Error.NothingToPay,
+    Error.OverDeposit,
+    Error.NotCovered,
+)
+"""What one payer can bring about while vouchers are under way; no reason to hold up the others'."""
 
 Bundle: TypeAlias = Annotated[tuple[SignedVoucher, ...], AtMost(MaxVouchers.value)]
 
@@ -119,15 +128,21 @@ def extend(s: State, payer: Signed, channel_id: u64, expiry: BlockNumber) -> Non
     ),
 )
 def redeem(s: State, who: Signed, vouchers: Bundle) -> None:
-    """Move to the payees what these vouchers say beyond what was redeemed; all or none.
+    """Move to the payees what these vouchers say beyond what was redeemed.
 
-    They may be of several lanes and several channels. Anybody may bring them.
+    They may be of several lanes and several channels. Anybody may bring them. A malformed one
+    fails the call; those that were overtaken are passed over, unless all were.
     """
     ensure(len(vouchers) > 0, Error.NoVouchers)
-    genesis = s[BlockHash, BlockNumber(0)]
+    genesis, overtaken = s[BlockHash, BlockNumber(0)], []
     for signed in vouchers:
         ensure(signed.voucher.genesis == genesis, Error.WrongGenesis)
-        do_redeem(s, signed)
+        try:
+            do_redeem(s, signed)
+        except OVERTAKEN as e:
+            overtaken.append(e)
+    if len(overtaken) == len(vouchers):
+        raise overtaken[0]
 
 
 @call(4, weight=lambda channel_id: close_weight(MaxLanes.value))
@@ -186,7 +201,8 @@ def do_redeem(s: State, signed: SignedVoucher) -> None:
     is_signed = verify_signature(signed.signature, voucher.signing_bytes(), channel.signer)
     ensure(is_signed, Error.BadSignature)
 
-    ensure(slash_reserved(s, channel.payer, amount) == amount, Error.NotCovered)
+    ensure(s[Account, channel.payer].data.reserved >= amount, Error.NotCovered)
+    slash_reserved(s, channel.payer, amount)
     pay_in(s, channel.payee, amount)
     s[Channels, voucher.channel] = replace(channel, redeemed=Rao(channel.redeemed + amount))
     paid = Rao(before.redeemed + amount)

@@ -118,11 +118,12 @@ class PayeeLedger:
         self.best[signed.voucher.channel, signed.voucher.lane] = signed
 
     def redeemable(self, channel: ChannelFacts) -> list[SignedVoucher]:
-        """The vouchers of a channel that are worth more than the chain has paid."""
+        """The vouchers of a channel that bring more than the chain has paid."""
         return [
             signed
             for (number, lane), signed in sorted(self.best.items())
             if number == channel.number
+            and channel.redeemed < channel.deposit
             and signed.voucher.cumulative > channel.lanes.get(lane, (0, 0))[1]
         ]
 

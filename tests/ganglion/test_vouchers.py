@@ -133,6 +133,8 @@ def test_the_payee_believes_what_the_chain_would() -> None:
     assert ledger.redeemable(CHANNEL) == [one]
     paid = replace(CHANNEL, redeemed=10, lanes={0: (5, 10)})
     assert ledger.redeemable(paid) == []
+    empty = replace(CHANNEL, redeemed=CHANNEL.deposit, lanes={1: (9, CHANNEL.deposit)})
+    assert ledger.redeemable(empty) == []
     ledger.forget(7)
     with pytest.raises(BadVoucher, match="nonce 5"):  # the chain remembers what the disk lost
         ledger.check(paid, signed(20, nonce=5))

@@ -186,14 +186,28 @@ def test_what_root_has_taken_is_neither_paid_nor_said_to_be_returned():
     assert last(s, Closed) == Closed(0, Rao(TAO), Rao(2 * TAO))
 
 
-def test_a_bundle_pays_all_or_nothing():
+def test_what_is_malformed_fails_a_bundle():
     s = chain()
     opened(s)
-    pair = signed(voucher(6 * TAO)), signed(voucher(11 * TAO, lane=1))
-    fails(s, Error.OverDeposit, BOB, "Channels.redeem", pair)
-    twice = signed(voucher(TAO)), signed(voucher(TAO))
-    fails(s, Error.StaleNonce, BOB, "Channels.redeem", twice)
+    for failure, bad in (
+        (Error.BadSignature, signed(voucher(TAO, lane=1), dev_key("Bob"))),
+        (Error.UnknownLane, signed(voucher(TAO, lane=4))),
+        (Error.WrongGenesis, signed(replace(voucher(TAO, lane=1), genesis=Hash(bytes(32))))),
+    ):
+        fails(s, failure, BOB, "Channels.redeem", (signed(voucher(6 * TAO)), bad))
     assert free(s, BOB) == 1000 * TAO
+
+
+def test_a_payer_that_overtakes_its_own_voucher_does_not_hold_up_the_others():
+    s = chain()
+    opened(s)
+    opened(s, deposit=TAO)
+    held = signed(voucher(8 * TAO))
+    small = signed(voucher(1, channel=1))
+    ok(s, ALICE, "Channels.redeem", (small,))
+    ok(s, BOB, "Channels.redeem", (small, signed(voucher(TAO, channel=9)), held, held))
+    assert free(s, BOB) == 1008 * TAO + 1
+    fails(s, Error.StaleNonce, BOB, "Channels.redeem", (small, held))
 
 
 def test_as_many_lanes_as_there_are_fit_into_one_call():
