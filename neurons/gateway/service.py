@@ -22,7 +22,7 @@ from ganglion.hashing import blake2_256
 from ganglion.inference import draw_seed
 from ganglion.wire.call import Caller
 from ganglion.wire.receipts import Finish
-from ganglion.wire.text import ID_SIZE, TextRequest
+from ganglion.wire.text import ID_SIZE, TextRequest, most_prompt
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.confirm import Answering, Confirmed
 from neurons.gateway.directory import Directory
@@ -315,18 +315,18 @@ class TextGateway:
             if copies == 1
             else Confirmed(make, self.router, ranked, request, copies)
         )
-        running.relay = relay
+        running.relay, most = relay, most_prompt(request)  # whatever a miner counts
         try:
             async with aclosing(relay.stream()) as stream:
                 async for delta in stream:
                     if not running.opening.done() or running.opening.exception() is not None:
                         await running.admitted()
-                    running.prompt_tokens = running.prompt_tokens or relay.prompt_tokens
+                    running.prompt_tokens = running.prompt_tokens or min(relay.prompt_tokens, most)
                     yield delta
         except NoMiner as e:
             raise ApiError(503, "server_error", str(e), "no_miner") from e
         if relay.final is not None:
-            running.prompt_tokens = relay.prompt_tokens
+            running.prompt_tokens = min(relay.prompt_tokens, most)
             stopped = relay.final.finish is Finish.STOP
             running.finish = "stop" if stopped else "length"
 

@@ -22,7 +22,7 @@ from test_gateway_openai import CHAT, MODEL, PRICES, Gatewayed, gateways
 from ganglion.wire.call import CallFailed, Patience
 from ganglion.wire.sealed import KeyRing, padded
 from ganglion.wire.sealed_call import SealedCaller
-from ganglion.wire.text import Sampling, TextRequest
+from ganglion.wire.text import MOST_COUNTED, Sampling, TextRequest
 from ganglion.wire.through import GatewayCaller
 from neurons.engine.load import Loaded
 from neurons.gateway.passing import EVIDENCE_A_MINUTE
@@ -148,6 +148,28 @@ async def test_embeddings_that_nobody_waits_for_hold_nothing(
     assert gateway.spent()[1] > 0
     asking.cancel()
     assert await settled(gateway) == (0, 0)
+
+
+async def test_a_miner_cannot_bill_more_prompt_than_there_can_be(
+    gateway: Gatewayed, miner: Running
+) -> None:
+    class Dear(TextService):
+        async def answer(self, order: Order) -> AsyncIterator[Event]:
+            async for name, data in super().answer(order):
+                given = orjson.loads(data)
+                yield name, orjson.dumps(given | {"prompt_tokens": MOST_COUNTED})
+
+    miner.app.text = Dear(miner.worker, miner.app.text.tokenizer, miner.identity)  # type: ignore[union-attr]
+    stream = await gateway.client.chat.completions.create(
+        model=MODEL, messages=CHAT, max_tokens=900, stream=True
+    )
+    async for _ in stream:
+        break
+    await stream.close()
+    spent, _ = await settled(gateway)
+    made = gateway.text.router.miners[miner.target.hotkey]
+    assert made.open == 0
+    assert 0 < spent < PRICES.cost(100, 800)
 
 
 # --- sealed orders ------------------------------------------------------------------------------

@@ -98,6 +98,13 @@ def nothing(events: list[Event]) -> list[Event]:
     return events[-1:]
 
 
+def dear_end(events: list[Event]) -> list[Event]:
+    """A longer prompt in the bill than in the receipt."""
+    end = orjson.loads(events[-1][1])
+    end["usage"]["prompt_tokens"] += 5
+    return [*events[:-1], ("done", orjson.dumps(end))]
+
+
 def banned(net: Net) -> list[int]:
     return [m.uid for m in net.router.miners.values() if m.banned_until]
 
@@ -192,9 +199,14 @@ async def test_who_dies_leaves_no_blame_to_its_successor(tiny: Loaded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [(endless, "more tokens than were asked for"), (nothing, "")]
+    ("script", "said"),
+    [
+        (endless, "more tokens than were asked for"),
+        (nothing, ""),
+        (dear_end, "another end or another prompt"),
+    ],
 )
-async def test_more_than_was_asked_for_and_less_than_anything(
+async def test_a_bill_that_does_not_hold_is_not_taken(
     tiny: Loaded, script: Script, said: str
 ) -> None:
     async with AsyncExitStack() as stack:
