@@ -18,6 +18,7 @@ from typing import Annotated
 from chain.pallets import due
 from chain.pallets.balances_ops import repatriate_reserved, reserve, unreserve
 from chain.pallets.balances_store import BalanceStatus
+from chain.pallets.limit_orders_checks import is_frozen
 from chain.pallets.market import burn_share, do_burn_share, ensure_own
 from chain.pallets.subtensor.neurons import is_registered
 from chain.pallets.system import Account, BlockHash, block_number
@@ -136,9 +137,10 @@ class Error(Errors):
     NotWinner = error(11, "Another miner has won the intent.")
     NotPayer = error(12, "Only its payer may withdraw an intent.")
     HasQuote = error(13, "There is a quote for the intent, and it binds both sides.")
+    PayerFrozen = error(14, "The payer is temporarily prohibited from moving funds.")
 
 
-@call(0, weight=200_000_000, reads=8, writes=6)
+@call(0, weight=200_000_000, reads=10, writes=6)
 def quote(
     s: State,
     who: Signed,
@@ -153,6 +155,7 @@ def quote(
     ensure(is_registered(s, NetUid(intent.netuid), hotkey), Error.NotRegistered)
     ensure(price <= intent.max_price, Error.AboveLimit)
     name, payer = Hash(intent.id()), AccountId(intent.payer)
+    ensure(not is_frozen(s, payer), Error.PayerFrozen)
     standing = s[Intents, name]
     if standing is None:
         ensure(verify_signature(signature, name, payer), Error.BadSignature)

@@ -52,7 +52,7 @@ MaxAskBlocks: Constant[BlockNumber] = constant(BlockNumber(7_200))
 """An ask ends after so many blocks at most; posting it again renews it."""
 
 IdleBlocks: Constant[BlockNumber] = constant(BlockNumber(7_200))
-"""What is known of a model's base fee is forgotten after so many blocks without any ask."""
+"""What is known of a base fee above the least is forgotten after so many blocks without an ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +310,11 @@ def fee_now(s: State, trade: Trade) -> int:
     return base_fee(trade.fee, trade.used, trade.asked, blocks, floor, ceiling)
 
 
+def is_at_floor(fee: int) -> bool:
+    """Whether a fee is that of models nobody has heard of."""
+    return fee == MinBaseFee.value << FRACTION
+
+
 def _offer(s: State, netuid: NetUid, model: bytes, hotkey: AccountId, ask: Ask) -> None:
     """Let an ask take the place of the one that stood."""
     before, active = s[Asks, netuid, model, hotkey], s[Leased, netuid, model, hotkey].active
@@ -333,6 +338,9 @@ def _move(s: State, netuid: NetUid, model: bytes, asked: int, used: int) -> None
     if trade is None:
         trade = Trade(MinBaseFee.value << FRACTION, now, 0, 0)
     trade = Trade(fee_now(s, trade), now, trade.asked + asked, trade.used + used)
+    if trade.asked == 0 and is_at_floor(trade.fee):  # nothing that need be remembered
+        del s[Trades, netuid, model]
+        return
     s[Trades, netuid, model] = trade
     if asked < 0 and trade.asked == 0:  # where no block has room, the next ask's end looks again
         due.enter(s, Expiring, Expiry(netuid, model, None), now + IdleBlocks.value)
@@ -341,7 +349,7 @@ def _move(s: State, netuid: NetUid, model: bytes, asked: int, used: int) -> None
 def _forget(s: State, netuid: NetUid, model: bytes, now: int) -> None:
     """Drop a model that was idle for long; its fee is at the floor then."""
     trade = s[Trades, netuid, model]
-    if trade is not None and trade.asked == 0 and fee_now(s, trade) == MinBaseFee.value << FRACTION:
+    if trade is not None and trade.asked == 0 and is_at_floor(fee_now(s, trade)):
         del s[Trades, netuid, model]
 
 

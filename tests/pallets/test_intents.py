@@ -28,7 +28,11 @@ from chain.pallets.intents import (
     Standing,
 )
 from chain.pallets.market import TotalBurned
-from chain.pallets.subtensor.storage_keys import Owner
+from chain.pallets.subtensor.storage_keys import (
+    ColdkeySwapAnnouncements,
+    ColdkeySwapDisputes,
+    Owner,
+)
 from chain.pallets.subtensor.storage_network import NetworksAdded
 from chain.pallets.subtensor.storage_neurons import Uids
 from chain.pallets.system import BlockHash, Number
@@ -187,6 +191,16 @@ def test_quotes_are_checked():
     fails(s, Balances.InsufficientBalance, BOB, "Intents.quote", *parts())
     s[Due, BlockNumber(DEADLINE)] = tuple(Hash(bytes([n]) * 32) for n in range(MOST))
     fails(s, Error.CrowdedBlock, BOB, "Intents.quote", *parts(price=1))
+
+
+def test_a_key_that_is_about_to_be_replaced_spends_nothing_by_intents_either():
+    s = town()
+    s[ColdkeySwapAnnouncements, ALICE] = BlockNumber(50), Hash(bytes(32))
+    fails(s, Error.PayerFrozen, BOB, "Intents.quote", *parts())
+    del s[ColdkeySwapAnnouncements, ALICE]
+    s[ColdkeySwapDisputes, ALICE] = BlockNumber(9)
+    fails(s, Error.PayerFrozen, BOB, "Intents.quote", *parts())
+    assert reserved(s, ALICE) == 0
 
 
 def test_a_payer_withdraws_before_the_first_quote():

@@ -179,7 +179,8 @@ def test_an_ask_is_posted_for_a_deposit_and_comes_back():
     fails(s, Error.NotYourHotkey, ALICE, "Market.remove_ask", NET, MODEL, BOB)
     ok(s, EVE, "Market.remove_ask", NET, MODEL, BOB)
     assert reserved(s, BOB) == 0
-    assert s[Trades, NET, MODEL].asked == 0
+    assert not s.keys_of(Trades)  # with its deposit back nobody leaves anything behind
+    assert not s.keys_of(Expiring)
     fails(s, Error.UnknownAsk, BOB, "Market.remove_ask", NET, MODEL, BOB)
 
 
@@ -217,7 +218,8 @@ def test_an_ask_runs_out_by_itself_and_a_renewal_prevents_it():
     forward(s, 49)
     assert last(s, AskExpired) == AskExpired(NET, MODEL, BOB)
     assert s[Asks, NET, MODEL, BOB] is None
-    assert (reserved(s, BOB), s[Trades, NET, MODEL].asked) == (0, 0)
+    assert reserved(s, BOB) == 0
+    assert (Trades, NET, MODEL) not in s
 
 
 def test_the_hotkey_renews_what_its_coldkey_backs():
@@ -234,7 +236,7 @@ def test_what_is_leased_out_stays_on_offer():
     number = lease(s)
     fails(s, Error.BelowLeased, BOB, PATH, NET, MODEL, BOB, PRICES, CAPACITY - 1, 100)
     ok(s, BOB, "Market.remove_ask", NET, MODEL, BOB)
-    assert (s[Trades, NET, MODEL].asked, s[Trades, NET, MODEL].used) == (0, 0)
+    assert (Trades, NET, MODEL) not in s
     ask(s, BOB)
     assert (s[Trades, NET, MODEL].asked, s[Trades, NET, MODEL].used) == (CAPACITY, CAPACITY)
     ok(s, BOB, "Leases.close", number)
@@ -244,8 +246,10 @@ def test_what_is_leased_out_stays_on_offer():
 def test_a_model_that_nobody_serves_is_forgotten():
     s = bare()
     ok(s, BOB, PATH, NET, MODEL, BOB, PRICES, CAPACITY, 20)
+    s[Trades, NET, MODEL] = Trade(10**6 << FRACTION, 10, CAPACITY, 0)
     forward(s, 30)
-    assert (Trades, NET, MODEL) in s
+    assert s[Trades, NET, MODEL].asked == 0
+    assert get_base_fee(s, NET, MODEL) > FLOOR
     forward(s, 30 + IdleBlocks.value)
     assert (Trades, NET, MODEL) not in s
     assert not s.keys_of(Expiring)
