@@ -158,7 +158,9 @@ def quote(
     ensure(not is_frozen(s, payer), Error.PayerFrozen)
     standing = s[Intents, name]
     if standing is None:
-        ensure(verify_signature(signature, name, payer), Error.BadSignature)
+        # the zero key, at which people burn money, is one that everybody can sign for
+        is_signed = any(payer) and verify_signature(signature, name, payer)
+        ensure(is_signed, Error.BadSignature)
         plan(s, name, intent.deadline, intent.deadline + intent.deliver)
     else:
         give_way(s, name, standing, price)

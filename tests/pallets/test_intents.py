@@ -36,6 +36,7 @@ from chain.pallets.subtensor.storage_keys import (
 from chain.pallets.subtensor.storage_network import NetworksAdded
 from chain.pallets.subtensor.storage_neurons import Uids
 from chain.pallets.system import BlockHash, Number
+from chain.runtime.signatures import verify_signature
 from chain.runtime.types import Ed25519, Sr25519
 from ganglion.keys import CryptoType, Keypair, dev_key
 from ganglion.scale import DecodeError
@@ -171,6 +172,16 @@ def test_any_change_breaks_the_signature(change):
     changed = wish(**change)
     args = changed, signature(wish()), BOB, Rao(1)
     fails(s, Error.BadSignature, BOB, "Intents.quote", *args)
+
+
+def test_what_was_burned_at_the_zero_account_stays_there():
+    s = town()
+    zero = AccountId(bytes(32))
+    set_free(s, zero, 100 * TAO)
+    intent = wish(payer=zero)
+    everybodys = Sr25519(bytes(63) + b"\x80")
+    assert verify_signature(everybodys, intent.id(), zero)
+    fails(s, Error.BadSignature, BOB, "Intents.quote", intent, everybodys, BOB, Rao(TAO))
 
 
 def test_quotes_are_checked():
