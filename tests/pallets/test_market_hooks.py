@@ -11,6 +11,7 @@ from town import MODEL, NET, ask, register
 from world import ALICE, BOB, CHARLIE, EVE, ROOT, TAO, address, at_block, ok, run, world
 
 from chain.pallets import intents, jobs, leases, market
+from chain.pallets.balances_store import TotalIssuance
 from chain.pallets.jobs_store import MarketTerms, Tier
 from chain.pallets.leases_store import OrderSpec
 from chain.pallets.subtensor.storage_network import NetworksAdded
@@ -70,5 +71,7 @@ def test_blocks_go_on_whatever_root_took(seats, robbed, when):
                 take_everything(s, who)
             if not seats:
                 del s[Uids, NET, BOB]
+        held = (s[ref].data for ref in s.keys_of(Account))
+        assert sum(data.free + data.reserved for data in held) == s[TotalIssuance]
     kinds = (leases.Orders, leases.Leases, leases.Escrows, jobs.Jobs, intents.Intents)
     assert not any(s.keys_of(kind) for kind in kinds)
