@@ -22,6 +22,8 @@ V = TypeVar("V")
 K = TypeVar("K")
 
 MISSING: Any = object()
+_ABSENT_KEPT = 1 << 15
+"""References without an entry that a state remembers between blocks."""
 _INDEX_LIMIT = 1 << 14
 _FEW = 1_000
 _COMPARED = frozenset((int, bool, bytes, tuple))
@@ -343,9 +345,19 @@ class _State(dict[Any, Any]):
         for item, refs in child.moved.items():
             if item in self.index:
                 self._reindex(item, refs)
+        if len(absent) > _ABSENT_KEPT:
+            self._forget_absent()
         if len(self) > 1 << 20:
             self.clear()
             self.absent.clear()
+
+    def _forget_absent(self) -> None:
+        """Let go of what was read or deleted and is not there: every block adds to it, and the
+        backend knows as well."""
+        kept = {ref for ref in self.absent if ref in self.first}
+        for ref in self.absent - kept:
+            self.pop(ref, None)
+        self.absent = kept
 
     def _reindex(self, item: Item, moved: set[Any]) -> None:
         """Let the index follow entries that may have come or gone."""

@@ -199,3 +199,22 @@ def check(s: State, model: dict[Any, int]) -> None:
         for b in range(4):
             assert s[Pairs, NetUid(a), b] == model.get((a, b), 1)
             assert ((Pairs, a, b) in s) == ((a, b) in model)
+
+
+def test_what_is_not_there_is_forgotten_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.runtime.state._ABSENT_KEPT", 20)
+    backend = DictBackend()
+    best = fresh(backend)
+    for number in range(200):  # each block reads a miss of its own and deletes what another wrote
+        block = best.child()
+        assert block[Flags, number] is None
+        block[Pairs, 0, number] = 5
+        if number >= 10:
+            del block[Pairs, 0, number - 10]
+        backend.apply(block.changes())
+        best.absorb(block)
+    assert len(best.absent) <= 22
+    assert len(best) <= 10 + 22
+    assert list(iter_keys(best, Pairs)) == list(iter_keys(fresh(backend), Pairs))
+    assert (Pairs, 0, 5) not in best
+    assert best[Pairs, 0, 195] == 5
