@@ -34,7 +34,7 @@ const ask = (await api.query.market.asks(1, model, miner.address)).unwrap();
 check(ask.prices.completion.toNumber() === 2000, ask);
 check((await api.call.marketRuntimeApi.baseFee(1, model)).toNumber() === 1000, 'base fee');
 const spec = { netuid: 1, model, capacity: 500, maxRate: 1000, duration: 100, lessee: alice.address };
-await send(leases.createOrder(spec, 50, 100_000), alice);
+await send(leases.createOrder(spec, 50, 10_000_000), alice);
 await send(leases.bid(0, miner.address, 900), bob);
 check((await send(leases.accept(0), alice)).includes('LeaseStarted'), 'no lease');
 check((await api.query.leases.escrows(0)).unwrap().state.isOpen, 'not open');
