@@ -44,8 +44,9 @@ def btcli(*words, chain=True, wallet=None, hotkey=None, json_output=True, timeou
     return answer
 
 
-def until_done(*words, seconds=90, **kwargs):
-    """Repeat a command that the chain refuses now and will take later."""
+def until_done(*words, seconds=300, **kwargs):
+    """Repeat a command that the chain refuses now and will take later: each try is a block, and
+    the window before an epoch has ten."""
     deadline = time.time() + seconds
     while True:
         try:
