@@ -131,7 +131,10 @@ async def test_a_miner_is_checked_and_reported_from_the_command_line(
             miner.app.text = moody
             moody.cheat.worker.start()
             try:
-                said = await ganglion(*check, "--tokens", "200")
+                for _ in range(20):  # a short answer may come out the same from rounded weights
+                    said = await ganglion(*check, "--tokens", "200")
+                    if "two different" in said["found"]:
+                        break
             finally:
                 moody.cheat.worker.stop()
             assert said["found"] == "two different answers to one request"
