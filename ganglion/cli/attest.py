@@ -17,6 +17,7 @@ from ganglion.cli.common import (
     ROOT_DEFAULT,
     URL_DEFAULT,
     Json,
+    Netuid,
     Root,
     Signer,
     Url,
@@ -25,7 +26,7 @@ from ganglion.cli.common import (
     show,
     signer_of,
 )
-from ganglion.cli.subnet import Netuid, host_and_port, neuron_of
+from ganglion.cli.subnet import host_and_port, neuron_of
 from ganglion.client import Client
 from ganglion.errors import GanglionError
 from ganglion.wire.call import Caller, Target

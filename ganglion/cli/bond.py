@@ -16,6 +16,7 @@ from ganglion.cli.common import (
     URL_DEFAULT,
     At,
     Json,
+    Netuid,
     Root,
     Signer,
     Url,
@@ -26,6 +27,7 @@ from ganglion.cli.common import (
     show,
     signer_of,
     table,
+    view_at,
 )
 from ganglion.cli.sending import How, send, sending
 from ganglion.cli.subnet import nothing_of
@@ -37,7 +39,6 @@ from ganglion.wire.receipts import BadReceipt, Receipt, SignedReceipt, is_signed
 
 app = new_app("Bond a miner's hot key, unbond it, report two answers to one request.")
 
-Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 Hotkey = Annotated[str, typer.Argument(help="The miner: an address, WALLET/HOTKEY, or //Bob.")]
 Amount = Annotated[str, typer.Argument(help="TAO, exact decimal, as in 1.25.")]
 ReceiptFile = Annotated[
@@ -90,7 +91,7 @@ def show_(netuid: Netuid, at: At = "", url: Url = URL_DEFAULT, as_json: Json = F
     """List the bonds on a subnet."""
 
     async def look(client: Any) -> list[tuple[str, dict[str, Any]]]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         found = await view.query_map(market.BONDS, "Bonds", netuid)
         return found or await nothing_of(view, netuid)
 

@@ -15,7 +15,7 @@ import typer
 
 from ganglion import ss58
 from ganglion.balance import Balance
-from ganglion.client import Client
+from ganglion.client import Client, View
 from ganglion.errors import InvalidAddress, InvalidKey, KeyfileError
 from ganglion.keys import CryptoType, Keypair
 from ganglion.metadata_cache import MetadataCache
@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 Url = Annotated[str, typer.Option("--url", envvar="GANGLION_URL", help="The node's address.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 At = Annotated[str, typer.Option("--at", help="A block hash; by default the best block.")]
 Root = Annotated[
     Path, typer.Option("--wallet-root", envvar="GANGLION_WALLETS", help="Where wallets lie.")
@@ -200,3 +201,8 @@ def brief(name: str) -> str:
     if not sys.stdout.isatty() or len(name) < SHORTEST_ADDRESS:
         return name
     return f"{name[:6]}..{name[-5:]}"
+
+
+async def view_at(client: Client, at: str) -> View:
+    """The chain at the block of an `At` option."""
+    return client.at(at) if at else await client.at_head()

@@ -25,6 +25,7 @@ from ganglion.cli.common import (
     show,
     signer_of,
     table,
+    view_at,
 )
 from ganglion.cli.sending import How, send, sending
 from ganglion.client import Client
@@ -127,7 +128,7 @@ def list_(at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
     """List the intents that have quotes."""
 
     async def look(client: Client) -> tuple[int, list[tuple[Any, Any]]]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         block = int(await view.query("System", "Number"))
         return block, await view.query_map(PALLET, "Intents")
 

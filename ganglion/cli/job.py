@@ -12,6 +12,7 @@ from ganglion.cli.common import (
     URL_DEFAULT,
     At,
     Json,
+    Netuid,
     Url,
     ask,
     brief,
@@ -19,6 +20,7 @@ from ganglion.cli.common import (
     new_app,
     show,
     table,
+    view_at,
 )
 from ganglion.cli.sending import How, send, sending
 from ganglion.client import Client
@@ -28,7 +30,6 @@ app = new_app("Markets of jobs: open one, list jobs, work on them, deliver.")
 
 PALLET = "Jobs"
 U32 = (1 << 32) - 1
-Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 Market = Annotated[int, typer.Argument(min=0, max=U32, help="The market's number.")]
 Number = Annotated[int, typer.Argument(min=0, help="The job's number.")]
 Hotkey = Annotated[str, typer.Argument(help="The miner: an address, WALLET/HOTKEY, or //Bob.")]
@@ -140,7 +141,7 @@ def markets(at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
     """List the markets, and what waits in each."""
 
     async def look(client: Client) -> list[tuple[int, Any, int]]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         found = sorted(await view.query_map(PALLET, "Markets"), key=lambda entry: int(entry[0]))
         waiting = []
         for number, market in found:
@@ -178,7 +179,7 @@ def list_(
     """List the jobs that wait or run."""
 
     async def look(client: Client) -> list[tuple[int, Any]]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         return sorted(await view.query_map(PALLET, "Jobs"), key=lambda entry: int(entry[0]))
 
     found = [(n, job) for n, job in ask(url, look) if market in (None, job["market"])]

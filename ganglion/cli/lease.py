@@ -13,6 +13,7 @@ from ganglion.cli.common import (
     URL_DEFAULT,
     At,
     Json,
+    Netuid,
     Root,
     Url,
     account_of,
@@ -22,13 +23,13 @@ from ganglion.cli.common import (
     new_app,
     show,
     table,
+    view_at,
 )
 from ganglion.cli.sending import How, send, sending
 from ganglion.client import Client
 
 app = new_app("Lease capacity of miners by the block: order, bid, accept, pay, close.")
 
-Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 Number = Annotated[int, typer.Argument(min=0, help="The order's number; its lease has the same.")]
 Rate = Annotated[str, typer.Argument(help="TAO a block, exact decimal, as in 0.0001.")]
 Amount = Annotated[str, typer.Argument(help="TAO, exact decimal, as in 1.25.")]
@@ -122,7 +123,7 @@ def list_(
     who = account_of(account, root) if account else ""
 
     async def look(client: Client) -> tuple[int, list[market.OrderFacts]]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         return int(await view.query("System", "Number")), await market.orders(view, netuid)
 
     block, every = ask(url, look)

@@ -11,6 +11,7 @@ from ganglion.cli.common import (
     URL_DEFAULT,
     At,
     Json,
+    Netuid,
     Url,
     ask,
     brief,
@@ -18,13 +19,13 @@ from ganglion.cli.common import (
     new_app,
     show,
     table,
+    view_at,
 )
 from ganglion.cli.sending import How, send, sending
 from ganglion.cli.subnet import nothing_of
 
 app = new_app("List what miners ask, post an ask of one's own, show base fees.")
 
-Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 Model = Annotated[str, typer.Argument(help="The model's name, as miners serve it.")]
 Hotkey = Annotated[str, typer.Argument(help="The miner: an address, WALLET/HOTKEY, or //Bob.")]
 U64 = (1 << 64) - 1
@@ -47,7 +48,7 @@ def asks(
     """List the asks of a subnet, the cheapest of each model first."""
 
     async def look(client: Any) -> list[market.AskFacts]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         return await market.asks(view, netuid) or await nothing_of(view, netuid)
 
     found = [a for a in ask(url, look) if model in ("", a.model)]
@@ -126,7 +127,7 @@ def fee(
     """Show the base fee of models, and how much of the capacity on offer is leased."""
 
     async def look(client: Any) -> list[market.ModelFacts]:
-        view = client.at(at) if at else await client.at_head()
+        view = await view_at(client, at)
         found = [m for m in await market.models(view, netuid) if model in ("", m.model)]
         if model and not found:  # nobody asks for it, and yet it has a least price
             least = await market.base_fee(view, netuid, model)

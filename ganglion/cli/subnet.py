@@ -14,6 +14,7 @@ from ganglion.cli.common import (
     URL_DEFAULT,
     At,
     Json,
+    Netuid,
     Root,
     Signer,
     Url,
@@ -32,8 +33,6 @@ from ganglion.view import Reads
 T = TypeVar("T")
 
 app = new_app("List subnets, show one, its neurons and its metagraph, ask a neuron.")
-
-Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 
 
 async def nothing_of(view: Reads, netuid: int) -> list[T]:

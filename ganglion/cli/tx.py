@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganglion.balance import Balance
-from ganglion.cli.common import account_of, hotkey_of, new_app, value_of
+from ganglion.cli.common import Netuid, account_of, hotkey_of, new_app, value_of
 from ganglion.cli.sending import How, send, sending
 from ganglion.errors import EncodeError
 from ganglion.registry import Call
@@ -18,7 +18,6 @@ app = new_app("Sign and submit: transfer, stake, register, serve, or any call.")
 stake_app = new_app("Put TAO to work on a subnet, and take it back.")
 app.add_typer(stake_app, name="stake")
 
-Netuid = Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")]
 Amount = Annotated[str, typer.Argument(help="Exact decimal, as in 1.25.")]
 Hotkey = Annotated[str, typer.Argument(help="An address, WALLET/HOTKEY, or //Alice.")]
 

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ganglion.cli.common import URL_DEFAULT, At, Json, Url, ask, new_app, show, table
+from ganglion.cli.common import URL_DEFAULT, At, Json, Netuid, Url, ask, new_app, show, table
 from ganglion.cli.sending import How, send, sending
 from ganglion.cli.subnet import nothing_of
-from ganglion.cli.tx import Netuid
 from ganglion.client import Client
 from ganglion.errors import EncodeError
 from ganglion.weights import MECHANISM_STRIDE, commit_hash, new_salt, to_u16

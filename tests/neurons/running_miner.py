@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ganglion.keys import Keypair
 from ganglion.wire.call import Target
 from ganglion.wire.sealed import KeyRing
+from neurons.engine.base import EngineError
+from neurons.engine.batch import Job, Token
 from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
 from neurons.engine.worker import Worker
@@ -21,6 +23,22 @@ from neurons.miner.till import Till
 
 GENESIS = b"\7" * 32
 NETUID = 2
+
+
+class Dying(Worker):
+    """An engine that dies after 20 tokens of every answer."""
+
+    async def generate(self, job: Job) -> AsyncIterator[Token]:
+        made = 0
+        async for token in super().generate(job):
+            yield token
+            made += 1
+            if made == 20:
+                raise EngineError("killed")
+
+
+def dying_first(number: int, loaded: Loaded) -> Worker:
+    return (Worker if number else Dying)(loaded.model, pages=256)
 
 
 @dataclass

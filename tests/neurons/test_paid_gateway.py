@@ -13,13 +13,14 @@ import pytest
 
 pytest.importorskip("sqlalchemy")
 
+from running_miner import dying_first
+
 from chain.dev.devnode import DevNode
 from ganglion import channels
 from ganglion.keys import dev_key
 from ganglion.wire.paid import UnitPrices
 from ganglion.wire.receipt_tree import path_of
 from localnet.paid_market import TAO, Market, PaidMiner, Plan, gateway_on, market
-from neurons.engine.base import EngineError
 from neurons.engine.batch import Job, Token
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
@@ -36,22 +37,6 @@ LONG = {"max_tokens": 64, "seed": 1}
 def node() -> Iterator[DevNode]:
     with DevNode() as running:
         yield running
-
-
-class Dying(Worker):
-    """An engine that dies after 20 tokens of every answer."""
-
-    async def generate(self, job: Job) -> AsyncIterator[Token]:
-        made = 0
-        async for token in super().generate(job):
-            yield token
-            made += 1
-            if made == 20:
-                raise EngineError("killed")
-
-
-def dying_first(number: int, loaded: Loaded) -> Worker:
-    return (Worker if number else Dying)(loaded.model, pages=256)
 
 
 async def promised(m: Market, miner: PaidMiner) -> int:

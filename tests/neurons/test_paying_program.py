@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("sqlalchemy")
+
+from running_miner import dying_first  # noqa: E402
 
 from chain.dev.devnode import DevNode  # noqa: E402 - an optional package decides first
 from ganglion.inference import Inference, NoAnswer, Style  # noqa: E402
@@ -16,10 +17,7 @@ from ganglion.payer import Payer  # noqa: E402
 from ganglion.subnet_views import Neuron  # noqa: E402
 from ganglion.wire.paid import UnitPrices  # noqa: E402
 from localnet.paid_market import Listed, Market, Plan, market  # noqa: E402
-from neurons.engine.base import EngineError  # noqa: E402
-from neurons.engine.batch import Job, Token  # noqa: E402
 from neurons.engine.load import Loaded  # noqa: E402
-from neurons.engine.worker import Worker  # noqa: E402
 
 LONG = Style(max_tokens=64, seed=b"\1" * 32)
 PRICES = UnitPrices.flat(1_000_000), UnitPrices.flat(2_000_000)
@@ -44,22 +42,6 @@ def earned(m: Market) -> list[int]:
     return [
         sum(v.voucher.cumulative for v in miner.till.ledger.best.values()) for miner in m.miners
     ]
-
-
-class Dying(Worker):
-    """An engine that dies after 20 tokens of every answer."""
-
-    async def generate(self, job: Job) -> AsyncIterator[Token]:
-        made = 0
-        async for token in super().generate(job):
-            yield token
-            made += 1
-            if made == 20:
-                raise EngineError("killed")
-
-
-def dying_first(number: int, loaded: Loaded) -> Worker:
-    return (Worker if number else Dying)(loaded.model, pages=256)
 
 
 async def test_a_program_pays_for_what_it_got_and_goes_on_after_a_restart(
