@@ -28,6 +28,9 @@ KEEP_SECONDS = 18.0
 NEEDLESS = ("Accept", "Accept-Encoding", "User-Agent")
 """Headers of aiohttp's that say nothing to a neuron."""
 
+ENOUGH, ENOUGH_A_TOKEN = 1 << 18, 1 << 11
+"""Bytes that the events of an answer have at most: its frame, and for every token asked for."""
+
 ANY_HOST = ("0.0.0.0", "::")
 
 
@@ -56,12 +59,12 @@ class CallFailed(GanglionError):
     """A call brought no usable answer.
 
     `reason` is unreachable, timeout, busy, refused or bad-format; `status` is the HTTP status if
-    there was one.
+    there was one, `said` the neuron's own sentence if it gave one.
     """
 
-    def __init__(self, reason: str, message: str, status: int = 0) -> None:
+    def __init__(self, reason: str, message: str, status: int = 0, said: str = "") -> None:
         super().__init__(message)
-        self.reason, self.status = reason, status
+        self.reason, self.status, self.said = reason, status, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +175,27 @@ class Caller:
     async def text(self, target: Target, request: TextRequest) -> TimedAnswer:
         """A whole answer to a text request with the times the caller saw."""
         body = request.to_bytes()
-        return await timed(self.events(target, body), body)
+        return await timed(self.events(target, body), request, body)
 
 
-async def timed(events: AsyncIterator[tuple[str, bytes]], body: bytes) -> TimedAnswer:
-    """The answer that the events of a request's stream make up; CallFailed if it is none."""
-    answer, started = TextAnswer(), time.monotonic()
+async def timed(
+    events: AsyncIterator[tuple[str, bytes]], request: TextRequest, body: bytes
+) -> TimedAnswer:
+    """The answer that the events of a request's stream make up; CallFailed if it is none.
+
+    Nobody gets to send much more than was asked for: whoever asks many at once has to hold it.
+    """
+    answer, started, size = TextAnswer(), time.monotonic(), 0
     arrivals: list[float] = []
+    most = request.max_tokens - len(request.resume)
     try:
         async for name, data in events:
             complete = answer.take(name, data)
+            size += len(data)
+            if len(answer.tokens) > most:
+                raise BadMessage(f"more tokens came than the {most} that were asked for")
+            if size > ENOUGH + ENOUGH_A_TOKEN * most:
+                raise BadMessage(f"{size} bytes are more than an answer of {most} tokens needs")
             arrivals.append(time.monotonic() - started)
             if complete:
                 return TimedAnswer(answer, body, tuple(arrivals))
@@ -220,4 +234,4 @@ async def _refusal(reply: aiohttp.ClientResponse) -> CallFailed:
     except (TimeoutError, aiohttp.ClientError, orjson.JSONDecodeError, KeyError, TypeError):
         said = "no reason given"
     reason = "busy" if reply.status in (429, 503) else "refused"
-    return CallFailed(reason, f"status {reply.status}: {said}", reply.status)
+    return CallFailed(reason, f"status {reply.status}: {said}", reply.status, said)

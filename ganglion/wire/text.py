@@ -158,11 +158,12 @@ def most_prompt(request: TextRequest) -> int:
 
 
 class Reported(BadMessage):
-    """The miner itself says that it cannot go on. `reason` is `request` where that is at fault."""
+    """The miner itself says that it cannot go on: `said` is its sentence, `reason` is `request`
+    where that is at fault."""
 
-    def __init__(self, message: str, reason: str = "") -> None:
-        super().__init__(message)
-        self.reason = reason
+    def __init__(self, said: str, reason: str = "") -> None:
+        super().__init__(f"the miner reports: {said}")
+        self.said, self.reason = said, reason
 
 
 @dataclass(slots=True)
@@ -194,8 +195,7 @@ class TextAnswer:
                 self.prompt_tokens = fields.integer(given, "prompt_tokens", 0, MOST_COUNTED, None)
             return False
         if event == "error":
-            said = f"the miner reports: {str(given.get('message'))[:300]}"
-            raise Reported(said, str(given.get("reason"))[:40])
+            raise Reported(str(given.get("message"))[:300], str(given.get("reason"))[:40])
         if event != "done" or given.get("finish") not in FINISHES:
             raise BadMessage("events are tokens, then done with finish length or stop")
         self.finish = FINISHES[given["finish"]]

@@ -17,8 +17,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ganglion.wire.text import ID_SIZE, TextAnswer, TextRequest
-from neurons.gateway.relay import Delta, NoMiner, Part, Relay
+from ganglion.wire.text import ID_SIZE, TextAnswer, TextRequest, most_prompt
+from neurons.gateway.refusals import BadRequest, NoMiner, Refusals
+from neurons.gateway.relay import Delta, Part, Relay
 from neurons.gateway.router import Miner, Router
 from neurons.gateway.spoken import Spoken
 
@@ -84,6 +85,7 @@ class Confirmed:
         self._groups, self._spare = groups[:copies], groups[copies]
         self._voices: list[Voice] = []
         self._gone: list[Voice] = []
+        self._refusals, self._failed = Refusals(most_prompt(request)), 0
         self._news = asyncio.Event()
         self._spoke_at: float | None = None  # since when some have said the next token
         self._spoken = Spoken()
@@ -178,7 +180,18 @@ class Confirmed:
         for voice in [v for v in self._voices if v.failure is not None]:
             self._voices.remove(voice)
             self._gone.append(voice)
+            if not self.tokens and isinstance(voice.failure, BadRequest):
+                self._refuse(voice.failure)
+            self._failed += not isinstance(voice.failure, BadRequest)
             self._call_spare(str(voice.failure))
+
+    def _refuse(self, error: BadRequest) -> None:
+        """Miners refuse the request: BadRequest if they are enough, nobody having answered."""
+        self._refusals.take(error.said)
+        self._refusals.sort(self._spare)
+        bad = self._refusals.believed(self._spare, bool(self._failed or self._voices))
+        if bad is not None:
+            raise bad
 
     def _said(self) -> list[tuple[Voice, Said | None]]:
         """What every voice gives next: a token and its text, or its end; None for not yet.
@@ -215,12 +228,21 @@ class Confirmed:
                 break
             if one[0] < 0:
                 if len(self.tokens) == have:
-                    self.final = self._voices[0].relay.final
+                    self._end()
                 break
             self._take(*one)
         if len(self.tokens) == have:
             return None
         return Delta(tuple(self.tokens[have:]), self._spoken.cut(heard, self._spoken.length))
+
+    def _end(self) -> None:
+        """All agree on the end, so who refused the request was wrong."""
+        self.final = self._voices[0].relay.final
+        working = [v.relay.working for v in self._voices if v.relay.working is not None]
+        if working:
+            least = min(working, key=lambda miner: miner.context)
+            for liar in self._refusals.disproved_by(least):
+                self._router.on_failure(liar, time.monotonic())
 
     def _take(self, token: int, text: str) -> None:
         """A token that all have said, with the text that all have said by then."""

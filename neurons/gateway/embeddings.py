@@ -19,8 +19,9 @@ from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, vector_bytes
 from neurons.gateway import openai_api as api
 from neurons.gateway.directory import Directory
 from neurons.gateway.openai_api import ApiError
+from neurons.gateway.refusals import Refusals, refusal
 from neurons.gateway.router import Miner, Router, Wanted
-from neurons.gateway.service import Prices, Wish, capability_of, denied, nobody_fits
+from neurons.gateway.service import Prices, Wish, capability_of, denied, nobody_fits, refused
 from neurons.gateway.store import Denied, Opened, Order, Outcome, PartRow, Store
 from neurons.identity import Identity
 
@@ -89,18 +90,31 @@ class EmbedGateway:
         order: Order,
         opened: Opened,
     ) -> web.Response:
-        failures = []
-        for miner in ranked[:ATTEMPTS]:
+        failures, refusals = [], Refusals(0)  # no miner refuses texts for their length
+        left = ranked[:ATTEMPTS]
+        while left:
+            miner = left.pop(0)
             try:
                 answer = await self._one(miner, request)
             except CallFailed as e:
-                self.router.on_failure(miner, time.monotonic())
                 failures.append(f"uid {miner.uid}: {e}")
+                said = refusal(e)
+                if said is None:
+                    self.router.on_failure(miner, time.monotonic())
+                    continue
+                refusals.take([(miner, said)])
+                refusals.sort(left)
+                bad = refusals.believed(left, len(failures) > len(refusals.said))
+                if bad is not None:
+                    await self._store.fail_request(order, opened.key_id)
+                    raise refused(bad) from e
             except (BadMessage, BadReceipt) as e:
                 self.router.on_failure(miner, time.monotonic(), hard=True)
                 failures.append(f"uid {miner.uid}: {e}")
             else:
                 self.router.on_success(miner)
+                for liar in refusals.disproved_by(miner):
+                    self.router.on_failure(liar, time.monotonic())
                 made = api.embeddings(request.model, answer.vectors, answer.prompt_tokens, packed)
                 cost = min(self._prices.cost(answer.prompt_tokens, 0), order.reserve)
                 part = PartRow(

@@ -207,4 +207,5 @@ async def _checked(
 def passed_on(e: CallFailed) -> ApiError:
     """A miner's refusal, or its silence, in OpenAI's shape; 404 and 409 mean what they meant."""
     status = e.status if e.status in (400, 404, 409, 429) else 503
-    return ApiError(status, "server_error", f"the miner says: {e}", e.reason)
+    kind = {503: "server_error", 429: "rate_limit_error"}.get(status, "invalid_request_error")
+    return ApiError(status, kind, f"the miner says: {e}", e.reason)

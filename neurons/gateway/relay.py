@@ -20,16 +20,16 @@ from dataclasses import dataclass, field, replace
 from ganglion import ss58
 from ganglion.attest.call import AttestedCaller
 from ganglion.attest.statement import check_answer
-from ganglion.errors import GanglionError
 from ganglion.hashing import blake2_256
 from ganglion.wire import receipts
 from ganglion.wire.call import Caller, CallFailed
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
 from ganglion.wire.sealed import padded
-from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
+from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest, most_prompt
 from neurons.gateway.payer import CannotPay, Payer
 from neurons.gateway.purse import Tab
+from neurons.gateway.refusals import NoMiner, Refusals, refusal
 from neurons.gateway.router import Miner, Router
 from neurons.gateway.spoken import Spoken
 from neurons.identity import Identity
@@ -39,16 +39,11 @@ STALL_BOUNDS = (0.1, 5.0)
 UNRIVALLED_SECONDS = 2.0  # how long a first token is waited for when rivals are used up
 RESUME_BOUNDS = (0.05, 1.0)  # how long a resuming miner is waited for before it gets a rival
 MOST_ATTEMPTS = 8
-BAD_REQUEST = (400, 413)
 MOST_RIVALS = 3  # miners at work on one answer at a time
 
 
 class Contradiction(BadMessage):
     """A miner says other than what another said before it: one of them is wrong."""
-
-
-class NoMiner(GanglionError):
-    """No miner could give or finish the answer; the message says what each did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +176,7 @@ class Relay:
         self.final: TextAnswer | None = None
         self.attempts = 0
         self._speaker: Miner | None = None  # whose tokens were delivered last
-        self._refusers: list[Miner] = []
+        self._refusals = Refusals(most_prompt(request) + len(request.resume))
         self._most = request.max_tokens - len(request.resume)
         self._last = 0.0
         self._launched = 0.0
@@ -212,7 +207,8 @@ class Relay:
         return self._active[0].answer.prompt_tokens if self._active else 0
 
     async def stream(self) -> AsyncGenerator[Delta, None]:
-        """The answer as it comes. NoMiner if it cannot be finished; always close the iterator."""
+        """The answer as it comes. NoMiner if it cannot be finished, BadRequest if it should not
+        have been asked; always close the iterator."""
         try:
             self._last = time.monotonic()
             self._launch()
@@ -406,9 +402,8 @@ class Relay:
             live = self._seal.live(attempt.miner.target)
             check_answer(signed, attempt.answer.text, live.signer)
         self._router.on_success(attempt.miner)
-        for miner in self._refusers:  # of a request that was good enough for this one
-            if miner.context >= attempt.miner.context:
-                self._router.on_failure(miner, time.monotonic())
+        for miner in self._refusals.disproved_by(attempt.miner):
+            self._router.on_failure(miner, time.monotonic())
         self._part(attempt, signed)
         self.final = attempt.answer
 
@@ -422,16 +417,29 @@ class Relay:
         if attempt.task is not None:
             attempt.task.cancel()
         if not self._active:
+            self._turn_away()
             self._launch()
+
+    def _turn_away(self) -> None:
+        """BadRequest if enough miners say so; what was answered in part was no bad request."""
+        if self.tokens:
+            return
+        self._refusals.sort(self._waiting)
+        refused = len(self._refusals.said)
+        resting = self._router.has_resting(self._request.model, time.monotonic())
+        others = len(self.failures) > refused or (refused == 1 and resting)
+        error = self._refusals.believed(self._waiting, others)
+        if error is not None:
+            raise error
 
     def _blame(self, miner: Miner, error: Exception) -> None:
         """Count a failure where it is the miner's: not if it is busy, nor, before another miner
         has shown better, if it says that the request cannot be answered."""
-        now = time.monotonic()
+        now, refused = time.monotonic(), refusal(error)
         if isinstance(error, Contradiction) and self._speaker is not None:
             self._router.on_dispute(miner, self._speaker, now)
-        elif isinstance(error, CallFailed | Reported) and is_refusal(error):
-            self._refusers.append(miner)
+        elif refused is not None:
+            self._refusals.take([(miner, refused)])
         elif not (isinstance(error, CallFailed) and error.reason == "busy"):
             wrong = isinstance(error, BadMessage | BadReceipt) and not isinstance(error, Reported)
             self._router.on_failure(miner, now, hard=wrong)
@@ -452,13 +460,6 @@ class Relay:
                 attempt.task.cancel()
                 with suppress(asyncio.CancelledError):
                     await attempt.task
-
-
-def is_refusal(error: CallFailed | Reported) -> bool:
-    """Whether a miner says that something is wrong with the request."""
-    if isinstance(error, Reported):
-        return error.reason == "request"
-    return error.status in BAD_REQUEST
 
 
 def _within(seconds: float, bounds: tuple[float, float]) -> float:

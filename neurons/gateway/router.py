@@ -166,6 +166,10 @@ class Router:
         up = [m for m in fit if m.banned_until <= now]
         return up or fit
 
+    def has_resting(self, model: str, now: float) -> bool:
+        """Whether a miner of this model is left out for a while."""
+        return any(m.banned_until > now for m in self.miners.values() if m.model == model)
+
     def capability_of(self, miner: Miner) -> int:
         """Multiply-adds a second that validators vouch for, 0 if none does."""
         return (self.capability or {}).get(miner.target.hotkey, 0)

@@ -26,9 +26,10 @@ from ganglion.wire.text import ID_SIZE, TextRequest, most_prompt
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.confirm import Answering, Confirmed
 from neurons.gateway.directory import Directory
-from neurons.gateway.openai_api import ApiError, TextCall
+from neurons.gateway.openai_api import ApiError, TextCall, invalid
 from neurons.gateway.payer import CannotPay, Payer
-from neurons.gateway.relay import Delta, NoMiner, Part, Relay
+from neurons.gateway.refusals import BadRequest, NoMiner, Refusals
+from neurons.gateway.relay import Delta, Part, Relay
 from neurons.gateway.router import Miner, Router, Wanted, prefix_names
 from neurons.gateway.store import (
     Denied,
@@ -128,6 +129,11 @@ def denied(error: Denied) -> ApiError:
     """A refusal of the store in OpenAI's shape."""
     status, kind = STATUS_OF[error.code]
     return ApiError(status, kind, error.message, error.code)
+
+
+def refused(error: BadRequest) -> ApiError:
+    """The refusal of a request that miners say is at fault, in their words."""
+    return invalid(f"the miners of this model refuse the request: {error}", code="bad_request")
 
 
 def nobody_fits() -> ApiError:
@@ -294,11 +300,16 @@ class TextGateway:
 
     async def run(self, running: Running) -> AsyncGenerator[Delta, None]:
         """The answer as it comes. ApiError if there is none; billing is the caller's `settle`."""
-        if running.wish.verify_first:
-            yield await self._verified(running)
-            return
-        async for delta in self._relayed(running, running.ranked):
-            yield delta
+        try:
+            if running.wish.verify_first:
+                yield await self._verified(running)
+                return
+            async for delta in self._relayed(running, running.ranked):
+                yield delta
+        except BadRequest as e:
+            raise refused(e) from e
+        except NoMiner as e:
+            raise ApiError(503, "server_error", str(e), "no_miner") from e
 
     async def _relayed(
         self, running: Running, ranked: Sequence[Miner]
@@ -316,15 +327,12 @@ class TextGateway:
             else Confirmed(make, self.router, ranked, request, copies)
         )
         running.relay, most = relay, most_prompt(request)  # whatever a miner counts
-        try:
-            async with aclosing(relay.stream()) as stream:
-                async for delta in stream:
-                    if not running.opening.done() or running.opening.exception() is not None:
-                        await running.admitted()
-                    running.prompt_tokens = running.prompt_tokens or min(relay.prompt_tokens, most)
-                    yield delta
-        except NoMiner as e:
-            raise ApiError(503, "server_error", str(e), "no_miner") from e
+        async with aclosing(relay.stream()) as stream:
+            async for delta in stream:
+                if not running.opening.done() or running.opening.exception() is not None:
+                    await running.admitted()
+                running.prompt_tokens = running.prompt_tokens or min(relay.prompt_tokens, most)
+                yield delta
         if relay.final is not None:
             running.prompt_tokens = min(relay.prompt_tokens, most)
             stopped = relay.final.finish is Finish.STOP
@@ -332,12 +340,21 @@ class TextGateway:
 
     async def _verified(self, running: Running) -> Delta:
         """A whole answer of one miner that the judge has passed."""
-        said = []
-        for miner in running.ranked[:5]:
+        said, refusals = [], Refusals(most_prompt(running.request))
+        left = running.ranked[:5]
+        while left:
+            miner = left.pop(0)
             try:
                 pieces = [d async for d in self._relayed(running, [miner])]
-            except ApiError as e:
+            except NoMiner as e:
                 said.append(str(e))
+                if isinstance(e, BadRequest):
+                    refusals.take(e.said)
+                    refusals.sort(left)
+                    others = len(said) > len(refusals.said)
+                    bad = refusals.believed(left, others)
+                    if bad is not None:
+                        raise bad from e
                 continue
             assert running.relay is not None
             assert self.examiner is not None
@@ -346,6 +363,8 @@ class TextGateway:
                 miner.target, running.request, part.body, part.answer
             )
             if verdict.verified:
+                for liar in refusals.disproved_by(miner):
+                    self.router.on_failure(liar, time.monotonic())
                 tokens = tuple(t for d in pieces for t in d.tokens)
                 return Delta(tokens, "".join(d.text for d in pieces))
             self.router.on_failure(miner, time.monotonic(), hard=verdict.hard)

@@ -19,7 +19,8 @@ from ganglion.wire.text import Sampling, TextRequest
 from localnet.faults import faulty_service
 from neurons.engine.load import Loaded
 from neurons.gateway.confirm import Confirmed
-from neurons.gateway.relay import NoMiner, Relay
+from neurons.gateway.refusals import NoMiner
+from neurons.gateway.relay import Relay
 from neurons.gateway.router import Miner, Router
 from neurons.identity import Identity
 

@@ -12,7 +12,8 @@ from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target
 from ganglion.wire.text import Sampling, TextRequest
 from neurons.engine.load import Loaded
-from neurons.gateway.relay import NoMiner, Relay
+from neurons.gateway.refusals import NoMiner
+from neurons.gateway.relay import Relay
 from neurons.gateway.router import Miner, Router
 from neurons.identity import Identity
 

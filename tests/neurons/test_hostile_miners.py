@@ -18,7 +18,8 @@ from test_gateway_openai import MODEL, gateways
 from ganglion.wire.text import error_event, tokens_event
 from neurons.engine.load import Loaded
 from neurons.gateway import confirm
-from neurons.gateway.relay import NoMiner, Relay
+from neurons.gateway.refusals import NoMiner
+from neurons.gateway.relay import Relay
 from neurons.miner.textgen import Event, Order, TextService
 
 Script = Callable[[list[Event]], list[Event]]
@@ -227,7 +228,7 @@ async def test_requests_that_miners_must_refuse_get_nobody_banned(
     async with serving(tiny, "//Bob") as one, serving(tiny, "//Charlie") as other:
         async for gateway in gateways(tiny, tmp_path, one, other):
             for _ in range(4):
-                with pytest.raises(openai.InternalServerError, match="at most 256 turns"):
+                with pytest.raises(openai.BadRequestError, match="at most 256 turns"):
                     await gateway.client.chat.completions.create(model=MODEL, messages=turns)
             assert [m.failures for m in gateway.text.router.miners.values()] == [0, 0]
 
