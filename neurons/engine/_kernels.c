@@ -1,6 +1,6 @@
 /* The exact engine's steps between its matrix products, fused: one walk over each row.
 
-   Every function does what `exact.py` and `exact_attention.py` do in a dozen numpy calls: the
+   Every function does what `arithmetic.py` and `exact_attention.py` do in a dozen numpy calls: the
    same single IEEE operations on the same elements, so the same bits; tests compare the two.
    Only what has no order is reordered: sums of integers below 2**53, and maxima. Products are
    never fused with sums (-ffp-contract=off). Without this module the engine runs on numpy.

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from subnets.proofs.ieee import Floats as Floats
+from ganglion.exact.ieee import Floats as Floats
 from subnets.proofs.sampling import Sampling, margins
 
 Patterns = npt.NDArray[np.uint16]

@@ -1,6 +1,6 @@
 """Two Triton kernels for decoding on a GPU: attention over pages, and the seeded draw.
 
-The draw makes the noise of `subnets.proofs.noise` bit for bit: its integers are those of Philox,
+The draw makes the noise of `ganglion.exact.noise` bit for bit: its integers are those of Philox,
 and its float64 operations are single ones in the same order (the compiler is told not to fuse
 products with sums). A token drawn here is therefore the one that numpy would draw from the same
 logits. Attention works token by token in pieces of a fixed number of positions, so that a
@@ -93,7 +93,7 @@ def _join_pieces(
 
 @triton.jit
 def _log(x):
-    """`subnets.proofs.ieee.log` for positive normal float64."""
+    """`ganglion.exact.ieee.log` for positive normal float64."""
     bits = x.to(tl.int64, bitcast=True)
     fraction = (bits & 0xFFFFFFFFFFFFF) | 0x3FE0000000000000
     m = fraction.to(tl.float64, bitcast=True)

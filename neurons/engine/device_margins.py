@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ganglion.exact.ieee import LN2
+from ganglion.exact.noise import MULTIPLIERS, ROUNDS, WEYL
 from neurons.engine.base import Claim, Floats
 from neurons.engine.device_sampling import (
     is_filtered,
     ranking,
     seed_words,
 )
-from subnets.proofs.ieee import LN2
-from subnets.proofs.noise import MULTIPLIERS, ROUNDS, WEYL
 
 LOW = (1 << 32) - 1
 AT_ONCE = 1 << 22

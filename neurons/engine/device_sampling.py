@@ -14,9 +14,9 @@ from functools import lru_cache
 
 import torch
 
+from ganglion.exact import ieee
+from ganglion.exact.noise import stream_words
 from neurons.engine.base import Draw
-from subnets.proofs import ieee
-from subnets.proofs.noise import stream_words
 from subnets.proofs.sampling import MASS_BITS, SHARE_BITS, Sampling
 
 Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurons.engine import exact
+from ganglion.exact import arithmetic as exact
 from neurons.engine.base import PAGE, Floats, Row, pages_for
 
 KEY_BITS = 20

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from neurons.engine import exact
+from ganglion.exact import arithmetic as exact
+from ganglion.exact.arithmetic import Matrix, NormedMatrix
 from neurons.engine.base import PAGE, Floats
-from neurons.engine.exact import Matrix, NormedMatrix
 from neurons.engine.exact_attention import BLOCK, KEY_BITS, Cache, Heads
 
 try:

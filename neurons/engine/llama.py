@@ -1,8 +1,8 @@
 """A Llama in numpy, bit for bit the same from the cache, from scratch, alone or in a batch.
 
 It needs nothing but numpy, so a network with real miners runs where torch is not installed.
-Every product goes through `exact.py` and `exact_attention.py`; nothing here depends on which other
-rows share the pass.
+Every product goes through `ganglion.exact.arithmetic` and `exact_attention.py`; nothing here
+depends on which other rows share the pass.
 
 Architecture: `LlamaForCausalLM` (grouped-query attention, rotary positions in halves, SiLU
 gate, RMS norms), loaded from the transformers folder format.
@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from neurons.engine import exact, exact_fused
+from ganglion.exact import arithmetic as exact
+from ganglion.exact.arithmetic import Matrix, NormedMatrix
+from neurons.engine import exact_fused
 from neurons.engine.base import (
     PAGE,
     EngineError,
@@ -28,7 +30,6 @@ from neurons.engine.base import (
     Row,
     bfloat16_patterns,
 )
-from neurons.engine.exact import Matrix, NormedMatrix
 from neurons.engine.exact_attention import Cache, Heads, Plan
 from neurons.engine.folder import (
     read_json,

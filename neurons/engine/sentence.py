@@ -16,10 +16,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer
 
+from ganglion.exact.ieee import Floats
 from neurons.engine.base import EngineError, ModelCard
 from neurons.engine.folder import read_json, tokenizer_hash, weight_files, weights_hash
 from neurons.engine.hf import fetch
-from subnets.proofs.ieee import Floats
 
 MINILM = "all-MiniLM-L6-v2"
 MINILM_HUB = f"sentence-transformers/{MINILM}"

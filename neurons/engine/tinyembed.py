@@ -11,8 +11,8 @@ from math import fsum, sqrt
 
 import numpy as np
 
+from ganglion.exact.ieee import Floats
 from neurons.engine.base import LanguageModel, ModelCard, Tokenizer, prefill
-from subnets.proofs.ieee import Floats
 
 
 class MeanEmbedder:

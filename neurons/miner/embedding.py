@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ganglion.exact.ieee import Floats
 from ganglion.hashing import blake2_256
 from ganglion.wire import receipts
 from ganglion.wire import vectors as protocol
@@ -17,7 +18,6 @@ from ganglion.wire.receipts import Finish, Receipt
 from ganglion.wire.vectors import EmbedRequest, vector_bytes
 from neurons.engine.base import Embedder
 from neurons.identity import Identity
-from subnets.proofs.ieee import Floats
 
 NO_SEED = bytes(32)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ganglion.exact.ieee import exp
 from ganglion.hashing import blake2_256
 from ganglion.wire import receipts
 from ganglion.wire.fields import BadMessage
@@ -21,7 +22,6 @@ from neurons.engine.batch import Job, Overloaded, Token
 from neurons.engine.worker import TextEngine
 from neurons.identity import Identity
 from subnets.proofs import toploc
-from subnets.proofs.ieee import exp
 from subnets.textgen.spelling import Speller, StopWatch
 
 Event = tuple[str, bytes]

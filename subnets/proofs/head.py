@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ganglion.exact.ieee import Floats, exp
 from ganglion.wire.text import Sampling
-from subnets.proofs.ieee import Floats, exp
 
 MASS_BITS = 40
 SHARE_BITS = 20

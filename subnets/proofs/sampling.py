@@ -17,12 +17,12 @@ from typing import TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from ganglion.exact.ieee import Floats, exp
+from ganglion.exact.noise import Words, ceiling, floor, gumbel, integers, noise
 from ganglion.wire.text import Sampling as Sampling
 from subnets.proofs.head import MASS_BITS as MASS_BITS
 from subnets.proofs.head import SHARE_BITS as SHARE_BITS
 from subnets.proofs.head import depth_outside, depths, head_of
-from subnets.proofs.ieee import Floats, exp
-from subnets.proofs.noise import Words, ceiling, floor, gumbel, integers, noise
 
 Mask = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.int64]

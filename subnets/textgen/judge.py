@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ganglion.exact.ieee import Floats
 from ganglion.wire import receipts
 from ganglion.wire.receipts import BadReceipt, Expected, Finish
 from ganglion.wire.text import TextAnswer, TextRequest
 from subnets.models import Thresholds, mismatches_allowed
 from subnets.proofs import toploc
-from subnets.proofs.ieee import Floats
 from subnets.textgen.spelling import StopWatch, spell
 from subnets.verdict import Reason, Verdict
 
@@ -37,6 +37,11 @@ class Facts:
         """All tokens before the answer: the prompt and what another miner delivered."""
         return self.prompt + self.request.resume
 
+    @property
+    def most(self) -> int:
+        """Output tokens that an answer may have, those of another miner included."""
+        return min(self.request.max_tokens, self.context - len(self.prompt))
+
     def text_of(self, tokens: list[int]) -> str:
         """The text that an answer of these tokens must carry, after what was delivered before."""
         return spell(self.decode, tokens, self.request.resume)
@@ -55,9 +60,12 @@ class Failure(Exception):
 
 
 def check_tokens(facts: Facts, answer: TextAnswer) -> None:
-    """Token ids exist, the text is theirs and the usage is counted right."""
+    """Token ids exist and are not too many, the text is theirs, the usage is counted right."""
     if not answer.tokens or answer.signed is None or answer.finish is None:
         raise Failure(Reason.FORMAT, "the answer has no tokens or no receipt")
+    total = len(facts.request.resume) + len(answer.tokens)
+    if total > facts.most:  # before anything walks over them
+        raise Failure(Reason.FINISH, f"{total} tokens came where {facts.most} were the most")
     if max(answer.tokens) >= facts.vocab:
         raise Failure(Reason.TOKENS, f"token {max(answer.tokens)} is outside the vocabulary")
     if answer.text != facts.text_of(answer.tokens):
@@ -74,10 +82,6 @@ def check_tokens(facts: Facts, answer: TextAnswer) -> None:
 def check_finish(facts: Facts, answer: TextAnswer) -> None:
     """The answer ends where the request, the model or the context says, and not elsewhere."""
     request, tokens = facts.request, answer.tokens
-    total = len(request.resume) + len(tokens)
-    most = min(request.max_tokens, facts.context - len(facts.prompt))
-    if total > most:
-        raise Failure(Reason.FINISH, f"{total} tokens came where {most} were the most")
     if facts.stops & set(tokens[:-1]):
         raise Failure(Reason.FINISH, "the answer goes on after the end of the sequence")
     watch = StopWatch(request.stop, facts.decode, request.resume)
@@ -87,8 +91,11 @@ def check_finish(facts: Facts, answer: TextAnswer) -> None:
     ended = watch.push(tokens[-1]) or tokens[-1] in facts.stops
     if answer.finish is Finish.STOP and not ended:
         raise Failure(Reason.FINISH, "the answer stops early: no end of sequence, no stop text")
-    if answer.finish is Finish.LENGTH and total != most:
-        raise Failure(Reason.FINISH, f"the answer stops at {total} tokens of {most}")
+    total = len(request.resume) + len(tokens)
+    if answer.finish is Finish.LENGTH and total != facts.most:
+        raise Failure(Reason.FINISH, f"the answer stops at {total} tokens of {facts.most}")
+    if answer.finish not in (Finish.STOP, Finish.LENGTH):
+        raise Failure(Reason.FINISH, "an answer in text ends by length or by a stop, not otherwise")
 
 
 def check_receipt(facts: Facts, answer: TextAnswer) -> None:

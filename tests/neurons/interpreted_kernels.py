@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import torch
 
+from ganglion.exact.noise import noise, stream_words
 from neurons.engine import cuda_kernels as kernels
 from neurons.engine.base import PAGE
-from subnets.proofs.noise import noise, stream_words
 
 
 def draw(vocab: int) -> None:

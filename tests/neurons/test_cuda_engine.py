@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from ganglion.exact.noise import integers
 from neurons.calibration.measure import Distances, draw_requests, generate, measure
 from neurons.engine.base import PAGE, Claim, Draw, Row, pages_for, prefill
 from neurons.engine.batch import Job, Scheduler, run_alone
@@ -18,7 +19,6 @@ from neurons.engine.folder import TINY
 from neurons.engine.hf import FIXED, HfModel
 from neurons.engine.llama import ExactLlama
 from neurons.engine.pages import PagePool
-from subnets.proofs.noise import integers
 from subnets.proofs.sampling import Sampling, choose, draws_for, margins
 
 pytestmark = [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from ganglion.exact import ieee, noise
 from neurons.engine import device_margins
 from neurons.engine.base import Claim, prefill
 from neurons.engine.base import missed as missed_of
@@ -16,7 +17,6 @@ from neurons.engine.batch import Job, run_alone
 from neurons.engine.device_margins import gumbel, integers, log, missed
 from neurons.engine.folder import TINY
 from neurons.engine.hf import HfModel
-from subnets.proofs import ieee, noise
 from subnets.proofs.sampling import LARGE, Sampling, choose, draws_for, margins
 
 samplings = st.builds(

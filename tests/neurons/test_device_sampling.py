@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from ganglion.exact import ieee
+from ganglion.exact.noise import integers, noise, stream_words
 from neurons.engine.base import Draw
 from neurons.engine.device_sampling import drawn, exp, filtered
-from subnets.proofs import ieee
-from subnets.proofs.noise import integers, noise, stream_words
 from subnets.proofs.sampling import Sampling, allowed, choose
 
 samplings = st.builds(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurons.engine import exact
+from ganglion.exact import arithmetic as exact
 from neurons.engine.base import EngineError, Row, pages_for, prefill
 from neurons.engine.bytes import ByteTokenizer
 from neurons.engine.folder import TINY, read_tensors, weights_hash

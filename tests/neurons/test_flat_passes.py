@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from ganglion.exact.noise import LOW, gumbel, philox
 from neurons.engine.base import PAGE, EngineError, Row, prefill
 from neurons.engine.batch import Job, Scheduler, run_alone
 from neurons.engine.cuda_graphs import Kernels
@@ -14,7 +15,6 @@ from neurons.engine.folder import TINY
 from neurons.engine.hf import FIXED, HfModel
 from neurons.engine.llama import ExactLlama
 from neurons.engine.pages import PagePool
-from subnets.proofs.noise import LOW, gumbel, philox
 from subnets.proofs.sampling import Sampling, margins
 
 TOKENS = [256, *b"def open(file, mode='r', buffering=-1): raise ValueError  # The quick brown fox"]

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurons.engine import exact, exact_fused
+from ganglion.exact import arithmetic as exact
+from ganglion.exact.arithmetic import FEW, Matrix, NormedMatrix
+from neurons.engine import exact_fused
 from neurons.engine.base import PAGE, Output, Row, pages_for, prefill
-from neurons.engine.exact import FEW, Matrix, NormedMatrix
 from neurons.engine.exact_attention import Cache, Heads, in_blocks
 from neurons.engine.folder import TINY, read_model
 from neurons.engine.llama import ExactLlama

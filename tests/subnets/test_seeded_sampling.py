@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subnets.proofs import ieee, noise
+from ganglion.exact import ieee, noise
 from subnets.proofs.head import depth_outside, depths, head_of
 from subnets.proofs.sampling import (
     Sampling,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from subnets.proofs.ieee import Floats
+from ganglion.exact.ieee import Floats
 
 MANTISSA = 53
 WEIGHT_BITS = 21

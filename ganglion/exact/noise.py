@@ -17,8 +17,8 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from ganglion.exact.ieee import Floats, log
 from ganglion.wire.text import SEED_SIZE
-from subnets.proofs.ieee import Floats, log
 
 Words = npt.NDArray[np.uint64]
 
