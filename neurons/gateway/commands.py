@@ -128,7 +128,7 @@ async def serve(options: argparse.Namespace) -> None:
             await measured.refresh()
             fresh = asyncio.create_task(measured.keep_fresh())
             stack.callback(fresh.cancel)
-        open_key = store.add_key("anybody") if options.no_keys else None
+        open_key = store.open_key() if options.no_keys else None
         server = Server(GatewayApp(store, text, embed, open_key).app, options.host, options.port)
         await server.start()
         stack.push_async_callback(server.stop)

@@ -15,6 +15,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -42,6 +43,11 @@ log = logging.getLogger("gateway")
 T = TypeVar("T")
 STALE_SECONDS = 3600.0
 KEYS_REMEMBERED = 4096
+ANYBODY = "anybody"
+"""The id and name of the key of who has none; other ids are hexadecimal."""
+
+Parts = tuple[str, bytes]
+"""The id of a presented key and the digest of its secret."""
 
 
 class StoreProblem(GanglionError):
@@ -119,6 +125,7 @@ class Store:
             place = self._engine.url.render_as_string()
             raise StoreProblem(f"the database {place} cannot be opened: {reason}") from e
         self._batches = Batches(self._engine)
+        self._anybody: tuple[str, bytes] = ("", b"")  # this process's own secret, the row's digest
         self._limits: OrderedDict[str, int | None] = OrderedDict()
 
     def close(self) -> None:
@@ -167,6 +174,32 @@ class Store:
             connection.execute(insert(api_keys).values(row))
         return f"gk-{identity}-{secret}"
 
+    def open_key(self) -> str:
+        """The key of everybody who has none. All gateways on a database share its one row, and
+        each has a secret of its own for it that is kept nowhere."""
+        row = {
+            "id": ANYBODY,
+            "name": ANYBODY,
+            "digest": secrets.token_bytes(32),
+            "created": time.time(),
+        }
+        with suppress(IntegrityError), self._engine.begin() as connection:
+            connection.execute(insert(api_keys).values(row))
+        mine = api_keys.c.id == ANYBODY
+        with self._engine.begin() as connection:
+            connection.execute(update(api_keys).where(mine).values(disabled=False))
+            digest = connection.execute(select(api_keys.c.digest).where(mine)).scalar_one()
+        self._anybody = f"gk-{ANYBODY}-{secrets.token_urlsafe(24)}", bytes(digest)
+        return self._anybody[0]
+
+    def _parts(self, key: str) -> Parts:
+        """The id of a presented key and the digest of its secret."""
+        known, digest = self._anybody
+        if known and secrets.compare_digest(key.encode(), known.encode()):
+            return ANYBODY, digest
+        identity, _, secret = key.removeprefix("gk-").partition("-")
+        return identity, _digest(secret)
+
     def list_keys(self) -> list[dict[str, Any]]:
         """All keys without their secrets."""
         shown = [c for c in api_keys.columns if c.name != "digest"]
@@ -185,9 +218,10 @@ class Store:
 
     async def open(self, key: str, order: Order) -> Opened:
         """Admit a request: key, model, idempotency, budget. Denied says what is wrong."""
-        key_id = _parts(key)[0]
+        parts = self._parts(key)
+        key_id = parts[0]
         try:
-            return await self._run(lambda connection: _open(connection, key, order), key_id)
+            return await self._run(lambda connection: _open(connection, parts, order), key_id)
         except IntegrityError as e:
             raise Denied("in_progress", "a request with this Idempotency-Key is running") from e
         except asyncio.CancelledError:  # who left before it knew: nothing stays reserved
@@ -198,7 +232,7 @@ class Store:
         """The id of a key for requests that cost nothing; Denied if it is not valid."""
 
         def work(connection: Connection) -> str:
-            return str(_key_row(connection, key).id)
+            return str(_key_row(connection, self._parts(key)).id)
 
         return await self._run(work)
 
@@ -210,7 +244,7 @@ class Store:
         if key not in self._limits:
 
             def work(connection: Connection) -> int | None:
-                limit: int | None = _key_row(connection, key).max_price
+                limit: int | None = _key_row(connection, self._parts(key)).max_price
                 return limit
 
             self._limits[key] = await self._run(work)
@@ -265,7 +299,7 @@ class Store:
         """The parts of a request of this key with their receipts; None if there is none."""
 
         def work(connection: Connection) -> list[dict[str, Any]] | None:
-            key_id = _key_row(connection, key).id
+            key_id = _key_row(connection, self._parts(key)).id
             owner = select(requests.c.id).where(
                 requests.c.id == request_id, requests.c.key_id == key_id
             )
@@ -327,15 +361,9 @@ def _tune_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
-def _parts(key: str) -> tuple[str, bytes]:
-    """The id of a presented key and the digest of its secret."""
-    identity, _, secret = key.removeprefix("gk-").partition("-")
-    return identity, _digest(secret)
-
-
-def _key_row(connection: Connection, key: str) -> Any:
+def _key_row(connection: Connection, key: Parts) -> Any:
     """The row of a presented key; Denied unless its secret is right."""
-    identity, digest = _parts(key)
+    identity, digest = key
     row = connection.execute(sql.KEY, {"key": identity}).first()
     if row is None or not secrets.compare_digest(row.digest, digest):
         raise Denied("invalid_api_key", "this API key is not known here")
@@ -344,14 +372,14 @@ def _key_row(connection: Connection, key: str) -> Any:
     return row
 
 
-def _open(connection: Connection, key: str, order: Order) -> Opened:
+def _open(connection: Connection, key: Parts, order: Order) -> Opened:
     if order.idempotency is not None:
         row = _key_row(connection, key)
         same = {"key": row.id, "again": order.idempotency}
         before = connection.execute(sql.EARLIER, same).first()
         if before is not None:
             return _answered_before(before, order, row.id)
-    identity, digest = _parts(key)
+    identity, digest = key
     wanted = {
         "key": identity,
         "secret": digest,
@@ -374,7 +402,7 @@ def _open(connection: Connection, key: str, order: Order) -> Opened:
     return Opened(identity)
 
 
-def _refusal(connection: Connection, key: str, order: Order) -> Denied:
+def _refusal(connection: Connection, key: Parts, order: Order) -> Denied:
     """Why a key may not make a request."""
     row = _key_row(connection, key)
     if row.models is not None and order.model not in json.loads(row.models):

@@ -290,3 +290,25 @@ async def test_one_gateway_at_a_time_opens_a_channel(url: str) -> None:
     await several[1].end("5Miner", 7)
     for store in stores:
         store.close()
+
+
+async def test_gateways_without_keys_share_one_row_however_often_they_start(store: Store) -> None:
+    """Its secret is nowhere in the database, and another gateway's opens nothing."""
+    ordinary = store.add_key("alice")
+    stores = [Store(store._engine.url.render_as_string(hide_password=False)) for _ in range(3)]
+    keys = [one.open_key() for one in (*stores, *stores)][3:]
+    assert [row["name"] for row in store.list_keys()].count("anybody") == 1
+    for one, key in zip(stores, keys):
+        opened = await one.open(key, order())
+        assert opened.key_id == "anybody"
+        assert (await one.open(ordinary, order())).key_id in ordinary
+    for refused in (keys[0], "gk-anybody-", "gk-anybody-x", "anybody"):
+        with pytest.raises(Denied, match="not known"):
+            await store.open(refused, order())
+    assert store.disable_key("anybody")
+    with pytest.raises(Denied, match="switched off"):
+        await stores[0].open(keys[0], order())
+    stores[1].open_key()
+    await stores[0].open(keys[0], order())
+    for one in stores:
+        one.close()
