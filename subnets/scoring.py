@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from subnets.verdict import Reason, Verdict
+from subnets.verdict import MISSING, Reason, Verdict
 
 ONE = 1 << 16
 """A full reward; averages are kept in the same unit with 16 more bits."""
@@ -113,15 +113,17 @@ def apply_round(
 ) -> None:
     """Enter a round's verdicts, keyed by hotkey.
 
-    When not one of several miners could be reached, the trouble is the verifier's own: nobody
-    is charged for it.
+    When not one of several miners could be reached, or all turned the verifier away (its clock is
+    wrong, say, so that its signatures look stale), the trouble is its own: nobody is charged.
     """
-    missing = (Reason.UNREACHABLE, Reason.TIMEOUT)
-    ours = len(verdicts) > 1 and all(v.reason in missing for v in verdicts.values())
+    lost = all(v.reason in MISSING or v.reason is Reason.REFUSED for v in verdicts.values())
+    ours = len(verdicts) > 1 and lost
     fastest = max((compute_rate(v) for v in verdicts.values() if v.verified), default=0)
     for hotkey, verdict in verdicts.items():
         if ours:
-            verdict = Verdict(Reason.OURS, "no miner could be reached, so the fault is here")
+            verdict = Verdict(
+                Reason.OURS, f"nobody answered, so the fault is here: {verdict.detail}"
+            )
         reward = compute_reward(verdict, fastest, policy)
         apply(records.setdefault(hotkey, Record()), verdict, reward, policy, block)
 

@@ -41,6 +41,9 @@ HARD = frozenset(
 )
 """Reasons that only a broken or dishonest miner gives: they zero it for a while."""
 
+MISSING = frozenset({Reason.UNREACHABLE, Reason.TIMEOUT})
+"""Reasons that the verifier's own machine or network may be to blame for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

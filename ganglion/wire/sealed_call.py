@@ -98,4 +98,4 @@ class SealedCaller:
         """A whole answer with the times the caller saw; `body` of it is what the miner unsealed."""
         await self.key(target)  # fetched before the clock starts
         body = sealed.padded(request.to_bytes())
-        return await timed(self.events(target, request, body), body)
+        return await timed(self.events(target, request, body), request, body)

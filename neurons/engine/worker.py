@@ -127,7 +127,9 @@ class Worker:
             self._commands.put(lambda: self._cancel(job.key))
 
     async def prefill(self, tokens: Sequence[int], keep: int, claim: Claim | None = None) -> Output:
-        """One forward pass outside the batch, on the same thread."""
+        """One forward pass outside the batch, on the same thread. EngineError if it fails."""
+        if not self._thread.is_alive():
+            raise EngineError("the engine's thread does not run")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Output] = loop.create_future()
 

@@ -42,6 +42,7 @@ from neurons.gateway.store import (
 )
 from neurons.identity import Identity
 from neurons.validator.examiner import TextExaminer
+from subnets.verdict import Reason
 
 log = logging.getLogger("gateway")
 
@@ -367,9 +368,10 @@ class TextGateway:
                     self.router.on_failure(liar, time.monotonic())
                 tokens = tuple(t for d in pieces for t in d.tokens)
                 return Delta(tokens, "".join(d.text for d in pieces))
-            self.router.on_failure(miner, time.monotonic(), hard=verdict.hard)
+            if verdict.reason is not Reason.OURS:
+                self.router.on_failure(miner, time.monotonic(), hard=verdict.hard)
             said.append(f"uid {miner.uid}: {verdict.reason}")
-            log.warning("uid %d fails verification: %s", miner.uid, verdict.detail)
+            log.warning("uid %d is not verified: %s", miner.uid, verdict.detail)
         raise ApiError(
             503, "server_error", "no answer passed verification: " + "; ".join(said), "not_verified"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ganglion.wire.receipts import Expected
 from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer
-from neurons.engine.base import Claim, Embedder, missed
+from neurons.engine.base import Claim, Embedder, EngineError, missed
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
@@ -30,6 +31,8 @@ from subnets.textgen import judge as text_judge
 from subnets.textgen import probe as text_probe
 from subnets.textgen.judge import Failure
 from subnets.verdict import Reason, Verdict
+
+log = logging.getLogger("validator")
 
 NO_SEED = bytes(32)
 SEALED_SHARE = 0.25
@@ -53,6 +56,12 @@ class Examiner(Protocol):
 def failed_call(error: CallFailed) -> Verdict:
     """The verdict on a call that brought no answer."""
     return Verdict(_REASONS[error.reason], str(error))
+
+
+def engine_outage(error: Exception) -> Verdict:
+    """What an answer is called that could not be checked: our own engine is to blame."""
+    log.error("the engine of this validator failed, so an answer goes unjudged: %s", error)
+    return Verdict(Reason.OURS, f"the validator's own engine failed: {error}")
 
 
 class TextExaminer:
@@ -123,7 +132,10 @@ class TextExaminer:
             return Verdict(Reason.RECEIPT, detail, len(answer.tokens))
         claim = Claim(request.sampling, len(request.resume), answer.tokens)
         known = facts.checked_tokens(answer)
-        output = await self._worker.prefill(known, len(answer.tokens), claim)
+        try:
+            output = await self._worker.prefill(known, len(answer.tokens), claim)
+        except EngineError as e:
+            return engine_outage(e)
         gaps = missed(output, claim)
         return text_judge.judge_computation(answer, limits, gaps, output.states)
 
@@ -145,7 +157,10 @@ class EmbedExaminer:
         except CallFailed as e:
             return failed_call(e)
         elapsed = max(1, round((loop.time() - started) * 1000))
-        own = await loop.run_in_executor(self._thread, self._embedder.embed, request.texts)
+        try:
+            own = await loop.run_in_executor(self._thread, self._embedder.embed, request.texts)
+        except (EngineError, ArithmeticError, MemoryError, RuntimeError) as e:
+            return engine_outage(e)
         try:
             answer = EmbedAnswer.from_bytes(reply, len(request.texts), own.shape[1])
         except BadMessage as e:

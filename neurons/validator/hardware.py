@@ -23,6 +23,7 @@ from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
 from neurons.chainlink import View
 from neurons.identity import Identity
+from neurons.validator.stall import StallMeter
 from subnets.hardware.chain import (
     FASTEST,
     SLOWEST,
@@ -58,29 +59,6 @@ CLAIM_SECONDS = 5.0
 """What the small requests may take together."""
 PATIENCE = 3.0
 """Deadlines that a late answer is waited for, so that its operator learns how late it was."""
-TICK = 0.005
-
-
-class StallMeter:
-    """How long the event loop stood still, at the worst, while this was open."""
-
-    def __init__(self) -> None:
-        self.worst = 0.0
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> StallMeter:
-        self._task = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _watch(self) -> None:
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(TICK)
-            self.worst = max(self.worst, time.monotonic() - before - TICK)
 
 
 @dataclass(frozen=True, slots=True)

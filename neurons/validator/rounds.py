@@ -2,18 +2,25 @@
 
 Two hotkeys that answer rightly from one address are one miner: the later registered fails. Only
 right answers count here, because publishing another's address must not harm it.
+
+What this process may have spoilt itself is held against nobody: whoever seemed absent while it stood
+still was not judged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganglion.wire.call import Target
 from neurons.validator.examiner import Examiner
-from subnets.verdict import Reason, Verdict
+from neurons.validator.stall import StallMeter
+from subnets.verdict import MISSING, Reason, Verdict
+
+STALL_SECONDS = 1.0
+"""Standing still for longer may have cost an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +48,24 @@ def mark_duplicates(miners: Sequence[Miner], verdicts: Mapping[str, Verdict]) ->
     return marked
 
 
+def excuse(verdicts: Mapping[str, Verdict], stalled: float) -> dict[str, Verdict]:
+    """The verdicts, where nobody is charged for what came to nothing while we stood still."""
+    if stalled <= STALL_SECONDS:
+        return dict(verdicts)
+    ours = Verdict(Reason.OURS, f"this validator stood still for {stalled:.1f} s meanwhile")
+    return {h: ours if v.reason in MISSING else v for h, v in verdicts.items()}
+
+
 async def run_round(
-    miners: Sequence[Miner], examiner: Examiner, rng: random.Random
+    miners: Sequence[Miner],
+    examiner: Examiner,
+    rng: random.Random,
+    meter: Callable[[], StallMeter] = StallMeter,
 ) -> dict[str, Verdict]:
     """One check of every miner, all at once: verdicts by hotkey."""
     seeds = [random.Random(rng.randbytes(32)) for _ in miners]
-    checks = [examiner.examine(miner.target, seed) for miner, seed in zip(miners, seeds)]
-    results = await asyncio.gather(*checks)
+    async with meter() as stalls:
+        checks = [examiner.examine(miner.target, seed) for miner, seed in zip(miners, seeds)]
+        results = await asyncio.gather(*checks)
     found = {miner.target.hotkey: verdict for miner, verdict in zip(miners, results)}
-    return mark_duplicates(miners, found)
+    return mark_duplicates(miners, excuse(found, stalls.worst))

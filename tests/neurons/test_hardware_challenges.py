@@ -30,8 +30,9 @@ from neurons.miner.hardware import REST, HardwareService
 from neurons.miner.main import main as miner_main
 from neurons.miner.server import MinerApp
 from neurons.validator.book import Book
-from neurons.validator.hardware import MOST, Committed, HardwareChecks, StallMeter
+from neurons.validator.hardware import MOST, Committed, HardwareChecks
 from neurons.validator.server import StatusApp
+from neurons.validator.stall import StallMeter
 from subnets.hardware.chain import FASTEST, Machine, NumpyMachine, shape_of
 from subnets.hardware.judge import TRIES, Capability, Outcome, Result
 from subnets.hardware.measure import claim_of
