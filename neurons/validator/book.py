@@ -22,10 +22,13 @@ class BookProblem(GanglionError):
 
 class Book:
     """Records by hotkey, what is known of hardware beside them, and commitments of weights that
-    are still to be revealed."""
+    are still to be revealed.
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    `place` names the chain and subnet that they are about: a file about another is set aside.
+    """
+
+    def __init__(self, path: Path | None, place: str = "") -> None:
+        self.path, self.place = path, place
         self.records: dict[str, Record] = {}
         self.hardware: dict[str, Capability] = {}
         self.commits: list[dict[str, Any]] = []
@@ -44,6 +47,8 @@ class Book:
     def _read(self, path: Path) -> None:
         try:
             stored = json.loads(path.read_text("utf-8"))
+            if self.place and stored.get("place", self.place) != self.place:
+                raise ValueError("it is about another chain or subnet")
             self.records = {k: Record.from_json(v) for k, v in stored["records"].items()}
             self.commits = list(stored["commits"])
             seen = stored.get("hardware", {})  # books of before know nothing of it
@@ -52,7 +57,7 @@ class Book:
             aside = path.with_suffix(".broken")
             path.replace(aside)
             log.warning(
-                "%s cannot be read (%s); it is now %s and scores start anew", path, e, aside
+                "%s cannot be used (%s); it is now %s and scores start anew", path, e, aside
             )
 
     def hardware_of(self, hotkey: str) -> Capability:
@@ -75,7 +80,12 @@ class Book:
             return
         records = {hotkey: record.to_json() for hotkey, record in self.records.items()}
         hardware = {hotkey: known.to_json() for hotkey, known in self.hardware.items()}
-        whole = {"records": records, "hardware": hardware, "commits": self.commits}
+        whole = {
+            "place": self.place,
+            "records": records,
+            "hardware": hardware,
+            "commits": self.commits,
+        }
         fresh = self.path.with_suffix(".new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

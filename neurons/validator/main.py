@@ -60,7 +60,12 @@ def parser() -> argparse.ArgumentParser:
         default=256,
         help="most miners checked in one round",
     )
-    made.add_argument("--state", type=Path, help="file that keeps the scores over restarts")
+    made.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="where scores are kept over restarts; default: ganglion-scores-NETUID-HOTKEY.json",
+    )
     made.add_argument(
         "--speed", type=program.share, default=0.25, help="share of the reward for speed"
     )
@@ -213,6 +218,17 @@ def organic_checks(
     return OrganicChecks(store, examiner, netuid)
 
 
+def open_book(path: Path | None, identity: Identity) -> Book:
+    """The scores of this hotkey on this subnet, where they were left. BookProblem if they cannot
+    be kept: without them a restart would forgive every cheat and lose what was committed."""
+    hotkey, netuid = identity.hotkey.address, identity.netuid
+    file = path or Path(f"ganglion-scores-{netuid}-{hotkey}.json")
+    book = Book(file, f"{netuid} of 0x{identity.genesis.hex()}")
+    book.save()
+    log.info("scores are kept in %s", file)
+    return book
+
+
 async def validate(options: argparse.Namespace) -> None:
     """Register, then validate until cancelled."""
     hotkey = program.hotkey_of(options)
@@ -224,8 +240,7 @@ async def validate(options: argparse.Namespace) -> None:
         patience = Patience(total=options.timeout)
         caller = await stack.enter_async_context(Caller(hotkey, patience))
         examiner = make_examiner(options, caller, identity, stack)
-        book = Book(options.state)
-        book.save()
+        book = open_book(options.state, identity)
         validator = Validator(chain, examiner, book, policy, options.sample)
         if isinstance(examiner, TextExaminer):
             validator.thresholds = AgreedThresholds(chain, examiner)

@@ -3,8 +3,8 @@
 Two hotkeys that answer rightly from one address are one miner: the later registered fails. Only
 right answers count here, because publishing another's address must not harm it.
 
-What this process may have spoilt itself is held against nobody: whoever seemed absent while it stood
-still was not judged.
+What this process may have spoilt itself is held against nobody: whoever seemed absent while it
+stood still was not judged.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from neurons.engine.worker import Worker
 from neurons.identity import Identity
 from neurons.validator.book import Book, BookProblem
 from neurons.validator.examiner import EmbedExaminer, TextExaminer
+from neurons.validator.main import open_book
 from neurons.validator.rounds import Miner, mark_duplicates, run_round
 from subnets.scoring import Policy, apply_round
 from subnets.verdict import Reason, Verdict
@@ -89,6 +90,19 @@ def test_the_book_survives_a_restart_and_a_broken_file(tmp_path: Path) -> None:
     path.write_text('{"records": 5')
     assert Book(path).records == {}
     assert path.with_suffix(".broken").exists()
+
+
+def test_scores_of_another_chain_are_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    book = open_book(None, Identity(ALICE, GENESIS, NETUID))
+    apply_round(book.records, {"a": Verdict(Reason.OK)}, Policy(), 1)
+    book.save()
+    assert open_book(None, Identity(ALICE, GENESIS, NETUID)).records == book.records
+    assert open_book(None, Identity(ALICE, GENESIS, 77)).records == {}
+    assert open_book(book.path, Identity(ALICE, b"x" * 32, NETUID)).records == {}
+    assert len(list(tmp_path.glob("ganglion-scores-*.broken"))) == 1
 
 
 def test_a_book_that_cannot_be_kept_says_where(tmp_path: Path) -> None:
