@@ -30,6 +30,7 @@ from chain.pallets import (
     preimage,
     proxy,
     randomness,
+    requests,
     safe_mode,
     scheduler,
     sudo,
@@ -50,7 +51,7 @@ from chain.pallets.subtensor.guards import SubtensorTransactionExtension, guard
 from chain.pallets.sudo import SudoTransactionExtension
 from chain.runtime.runtime import Runtime, RuntimeVersion
 
-SPEC_VERSION = 462
+SPEC_VERSION = 463
 """Raise with every change of metadata: clients cache by genesis hash and this number."""
 
 
@@ -91,6 +92,7 @@ def make_runtime() -> Runtime:
             104: bonds.pallet,
             105: jobs.pallet,
             106: intents.pallet,
+            108: requests.pallet,
         },
         (
             ext.CheckNonZeroSender(),

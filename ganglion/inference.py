@@ -39,6 +39,7 @@ from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
 from ganglion.wire.sealed import padded
 from ganglion.wire.sealed_call import SealedCaller
+from ganglion.wire.seeds import draw_seed as draw_seed
 from ganglion.wire.text import ID_SIZE, Reported, Sampling, TextAnswer, TextRequest
 from ganglion.wire.through import GatewayCaller
 from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_bytes
@@ -114,11 +115,6 @@ class Style:
     max_tokens: int = 128
     stop: tuple[str, ...] = ()
     seed: bytes | None = None
-
-
-def draw_seed(nonce: bytes, caller: bytes, miner: bytes, block_hash: bytes) -> bytes:
-    """A sampling seed fixed only after the miner was chosen, and bound to it and to a block."""
-    return blake2_256(b"ganglion/seed/1" + nonce + caller + miner + block_hash)
 
 
 @dataclass(slots=True)

@@ -307,6 +307,7 @@ def test_every_type_answers_for_every_call():
         "Jobs.approve",
         "Bonds.bond",  # whoever has the hotkey's key may slash it and is rewarded
         "Intents.quote",  # a winner that does not deliver pays the intent's payer
+        "InferenceRequests.request",
     ],
 )
 def test_who_may_move_no_value_moves_none_by_our_own_pallets(path):
