@@ -7,7 +7,7 @@ range) and the raw values.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def weight_files(folder: Path) -> list[Path]:
     return found
 
 
-def _values(raw: memoryview, dtype: str) -> Floats:
+def _values(raw: bytes, dtype: str) -> Floats:
     match dtype:
         case "BF16":
             halves = np.frombuffer(raw, np.dtype("<u2")).astype(np.uint32) << 16
@@ -52,31 +52,45 @@ def _values(raw: memoryview, dtype: str) -> Floats:
     raise EngineError(f"tensors of type {dtype} are not supported here, only BF16, F16, F32, F64")
 
 
-def read_tensors(path: Path) -> Iterator[tuple[str, Floats]]:
-    """Every tensor of one file as float64; EngineError when the file is not what it claims."""
-    raw = memoryview(path.read_bytes())
-    size = int.from_bytes(raw[:8], "little")
-    if len(raw) < 8 or size > min(len(raw) - 8, MAX_HEADER):
-        raise EngineError(f"{path} is no safetensors file or was cut short: fetch it again")
-    body = raw[8 + size :]
-    try:
-        header = json.loads(bytes(raw[8 : 8 + size]))
-        entries = [
-            (n, e["dtype"], e["shape"], *e["data_offsets"])
-            for n, e in header.items()
-            if n != "__metadata__"
-        ]
-        for name, dtype, shape, start, end in entries:
-            if not 0 <= start <= end <= len(body):
-                raise EngineError(f"{path}: tensor {name} lies outside the file: fetch it again")
-            yield name, _values(body[start:end], dtype).reshape(shape)
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as e:
-        raise EngineError(f"{path}: the safetensors header is malformed ({e})") from e
+def everything(name: str) -> bool:
+    """The choice of all tensors."""
+    return True
 
 
-def read_model(folder: Path) -> dict[str, Floats]:
-    """Every tensor of a model folder by name, as float64."""
-    return {n: t for path in weight_files(folder) for n, t in read_tensors(path)}
+def read_tensors(
+    path: Path, wanted: Callable[[str], bool] = everything
+) -> Iterator[tuple[str, Floats]]:
+    """The wanted tensors of one file as float64; EngineError when it is not what it claims.
+
+    Of the others nothing is read.
+    """
+    whole = path.stat().st_size
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if whole < 8 or size > min(whole - 8, MAX_HEADER):
+            raise EngineError(f"{path} is no safetensors file or was cut short: fetch it again")
+        try:
+            header = json.loads(file.read(size))
+            entries = [
+                (n, e["dtype"], e["shape"], *e["data_offsets"])
+                for n, e in header.items()
+                if n != "__metadata__"
+            ]
+            for name, dtype, shape, start, end in entries:
+                if not 0 <= start <= end <= whole - 8 - size:
+                    raise EngineError(
+                        f"{path}: tensor {name} lies outside the file: fetch it again"
+                    )
+                if wanted(name):
+                    file.seek(8 + size + start)
+                    yield name, _values(file.read(end - start), dtype).reshape(shape)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as e:
+            raise EngineError(f"{path}: the safetensors header is malformed ({e})") from e
+
+
+def read_model(folder: Path, wanted: Callable[[str], bool] = everything) -> dict[str, Floats]:
+    """The wanted tensors of a model folder by name, as float64."""
+    return {n: t for path in weight_files(folder) for n, t in read_tensors(path, wanted)}
 
 
 def file_digest(path: Path) -> bytes:

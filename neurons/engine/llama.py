@@ -10,7 +10,8 @@ gate, RMS norms), loaded from the transformers folder format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -117,64 +118,54 @@ class Layer:
         )
 
 
-class ExactLlama:
-    """The deterministic engine, made of tensors under their transformers names."""
+class ExactBlocks:
+    """Some consecutive blocks of a model: all that lies between embedding and final norm."""
 
-    def __init__(self, shape: Shape, tensors: Mapping[str, Floats], card: ModelCard) -> None:
+    def __init__(
+        self, shape: Shape, tensors: Mapping[str, Floats], card: ModelCard,
+        blocks: range | None = None,
+    ) -> None:  # fmt: skip
         self.shape, self._card = shape, card
-        self.embedding = tensors["model.embed_tokens.weight"]
-        self.layers = [Layer.of(tensors, i, shape.epsilon) for i in range(shape.layers)]
-        self.norm = tensors["model.norm.weight"]
-        self.head = Matrix(self.embedding if shape.tied else tensors["lm_head.weight"])
+        self.blocks = range(shape.layers) if blocks is None else blocks
+        self.layers = [Layer.of(tensors, i, shape.epsilon) for i in self.blocks]
         self.heads = Heads(shape.heads, shape.kv_heads, shape.head, shape.context)
         self.cosines, self.sines = exact.rotary_tables(shape.context, shape.head, shape.theta)
         exact.exp_of_steps(np.zeros(1))  # makes its table
         self.fused = exact_fused.BUILT
 
-    @classmethod
-    def load(cls, folder: Path, name: str) -> ExactLlama:
-        """The model in a folder; EngineError if it is not a plain Llama."""
-        shape = Shape.read(folder)
-        tensors = read_model(folder)
-        card = ModelCard(
-            name, weights_hash(folder), tokenizer_hash(folder), shape.vocab, shape.hidden,
-            shape.context, shape.stops, exact=True,
-        )  # fmt: skip
-        try:
-            return cls(shape, tensors, card)
-        except KeyError as e:
-            raise EngineError(f"{folder}: the weights lack the tensor {e.args[0]}") from e
-
     @property
     def card(self) -> ModelCard:
-        """Names, hashes and sizes of this model."""
+        """Names, hashes and sizes of the whole model."""
         return self._card
 
     def new_cache(self, pages: int) -> Cache:
-        """An empty cache of `pages` pages."""
-        return Cache(self.shape.layers, self.shape.kv_heads, self.shape.head, pages)
+        """An empty cache of `pages` pages for the blocks that are here."""
+        return Cache(len(self.blocks), self.shape.kv_heads, self.shape.head, pages)
 
-    def forward(self, cache: Cache, rows: Sequence[Row]) -> list[Output]:
-        """See `LanguageModel.forward`."""
+    def run(self, cache: Cache, rows: Sequence[Row], x: Floats, first: int, last: int) -> Floats:
+        """What blocks [first, last), held here, make of hidden rows x, which may be overwritten.
+
+        Every row's tokens go into the cache; of the result only the kept ones are left, in order.
+        Of a row's `tokens` only their number counts.
+        """
         counts, keeps = [len(row.tokens) for row in rows], [row.keep for row in rows]
         positions = np.concatenate([np.arange(r.start, r.start + n) for r, n in zip(rows, counts)])
         slots = [np.asarray(r.pages)[np.arange(r.start, r.start + n) // PAGE]
                  for r, n in zip(rows, counts)]  # fmt: skip
         turn = self.cosines[positions, None], self.sines[positions, None]
         where = np.concatenate(slots), positions % PAGE
-        everyone = Plan(rows, counts)
-        x = self.embedding[np.concatenate([np.asarray(r.tokens, np.int64) for r in rows])]
-        for index in range(len(self.layers)):
+        plan = Plan(rows, counts)
+        for index in range(first - self.blocks.start, last - self.blocks.start):
             query = self._remember(cache, index, x, turn, where)
-            plan = everyone
-            if index == len(self.layers) - 1 and keeps != counts:  # the rest is asked for nothing
+            # The last block is asked for nothing else.
+            if index == last - self.blocks.start - 1 and keeps != counts:
                 ends = np.cumsum(counts).tolist()
                 kept = np.concatenate([np.arange(e - keep, e) for e, keep in zip(ends, keeps)])
                 x, query, plan = x[kept], query[kept], Plan(rows, keeps)
                 if not len(x):
                     break
             self._finish(cache, index, x, query, plan)
-        return self._outputs(x, keeps)
+        return x
 
     def _remember(
         self, cache: Cache, index: int, x: Floats, turn: tuple[Floats, Floats],
@@ -199,7 +190,28 @@ class ExactLlama:
             x += layer.out.apply(plan.attend(cache, index, query, heads))
             x += layer.down.apply(exact.gated(layer.gate_up.apply(x)))
 
-    def _outputs(self, x: Floats, keeps: list[int]) -> list[Output]:
+
+class ExactEnds:
+    """What comes before and after a model's blocks: embedding, final norm and output layer."""
+
+    def __init__(self, shape: Shape, tensors: Mapping[str, Floats], card: ModelCard) -> None:
+        self.shape, self._card = shape, card
+        self.embedding = tensors["model.embed_tokens.weight"]
+        self.norm = tensors["model.norm.weight"]
+        self.head = Matrix(self.embedding if shape.tied else tensors["lm_head.weight"])
+        self.fused = exact_fused.BUILT
+
+    @property
+    def card(self) -> ModelCard:
+        """Names, hashes and sizes of this model."""
+        return self._card
+
+    def embed(self, tokens: Sequence[int]) -> Floats:
+        """The rows [n, hidden] that enter the first block; they are the caller's own."""
+        return self.embedding[np.asarray(tokens, np.int64)]
+
+    def outputs(self, x: Floats, keeps: Sequence[int]) -> list[Output]:
+        """An output for every row of a pass, of which x holds the kept positions."""
         if not len(x):
             empty = Output(np.empty((0, self.shape.vocab)), np.empty((0, self.shape.hidden), "u2"))
             return [empty for _ in keeps]
@@ -210,3 +222,66 @@ class ExactLlama:
         patterns, logits = bfloat16_patterns(states), head(states)
         ends = np.cumsum(keeps).tolist()
         return [Output(logits[e - k : e], patterns[e - k : e]) for e, k in zip(ends, keeps)]
+
+
+class ExactLlama(ExactBlocks, ExactEnds):
+    """The deterministic engine, made of tensors under their transformers names."""
+
+    def __init__(self, shape: Shape, tensors: Mapping[str, Floats], card: ModelCard) -> None:
+        ExactEnds.__init__(self, shape, tensors, card)
+        ExactBlocks.__init__(self, shape, tensors, card)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> ExactLlama:
+        """The model in a folder; EngineError if it is not a plain Llama."""
+        shape, card = described(folder, name)
+        tensors = read_model(folder)
+        with complete(folder):
+            return cls(shape, tensors, card)
+
+    def forward(self, cache: Cache, rows: Sequence[Row]) -> list[Output]:
+        """See `LanguageModel.forward`."""
+        x = self.embed([token for row in rows for token in row.tokens])
+        first = self.blocks.start
+        x = self.run(cache, rows, x, first, first + len(self.layers))
+        return self.outputs(x, [row.keep for row in rows])
+
+
+def described(folder: Path, name: str) -> tuple[Shape, ModelCard]:
+    """The sizes and the card of the model in a folder; EngineError if it is not a plain Llama."""
+    shape = Shape.read(folder)
+    card = ModelCard(
+        name, weights_hash(folder), tokenizer_hash(folder), shape.vocab, shape.hidden,
+        shape.context, shape.stops, exact=True,
+    )  # fmt: skip
+    return shape, card
+
+
+@contextmanager
+def complete(folder: Path) -> Iterator[None]:
+    """EngineError for a tensor that is looked for in vain."""
+    try:
+        yield
+    except KeyError as e:
+        raise EngineError(f"{folder}: the weights lack the tensor {e.args[0]}") from e
+
+
+def load_blocks(folder: Path, name: str, blocks: range) -> ExactBlocks:
+    """Some blocks of the model in a folder; no other tensors are kept in memory."""
+    shape, card = described(folder, name)
+    if not 0 <= blocks.start < blocks.stop <= shape.layers:
+        raise EngineError(
+            f"{folder} has blocks 0 to {shape.layers}, so {blocks.start}:{blocks.stop} is no span"
+        )
+    heads = tuple(f"model.layers.{i}." for i in blocks)
+    tensors = read_model(folder, lambda tensor: tensor.startswith(heads))
+    with complete(folder):
+        return ExactBlocks(shape, tensors, card, blocks)
+
+
+def load_ends(folder: Path, name: str) -> ExactEnds:
+    """Embedding, final norm and output layer of the model in a folder, and nothing else."""
+    shape, card = described(folder, name)
+    tensors = read_model(folder, lambda tensor: not tensor.startswith("model.layers."))
+    with complete(folder):
+        return ExactEnds(shape, tensors, card)
