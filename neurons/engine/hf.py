@@ -163,9 +163,9 @@ class HfModel:
         kernel = self._kernels.attention if self._kernels is not None else None
         tokens = torch.tensor([[token for row in rows for token in row.tokens]])
         paged = Pass(cache, rows, self.device, kernel)
-        return self._net(
-            tokens.to(self.device), paged, torch.tensor(kept(rows), device=self.device)
-        )
+        # the type is named because a pass in the middle of a long prompt keeps nothing
+        wanted = torch.tensor(kept(rows), dtype=torch.long, device=self.device)
+        return self._net(tokens.to(self.device), paged, wanted)
 
     def _graphed(self, cache: TorchCache, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
         """Every token as a row of its own, in passes of few shapes or of one."""

@@ -19,6 +19,7 @@ from neurons.engine.folder import TINY
 from neurons.engine.hf import HfModel, HfTokenizer, load_hf
 from neurons.engine.llama import ExactLlama
 from neurons.engine.load import load
+from neurons.engine.worker import Worker
 from subnets.proofs.sampling import Sampling
 
 TOKENS = [256, *b"def open(file, mode='r', buffering=-1): raise ValueError  # The quick brown fox"]
@@ -62,6 +63,16 @@ def test_mixed_passes_equal_single_ones(model: HfModel) -> None:
 def test_float32_answers_equal_the_exact_engines(model: HfModel) -> None:
     order = Job("x", tuple(TOKENS[:30]), Sampling(b"1" * 32), 40)
     assert run_alone(model, order)[0] == run_alone(ExactLlama.load(TINY, "t"), order)[0]
+
+
+async def test_a_prompt_of_several_passes_equals_one_of_one(model: HfModel) -> None:
+    """The passes before its last keep nothing."""
+    order = Job("x", tuple(TOKENS * 8)[:600], Sampling(b"1" * 32), 4)
+    worker = Worker(model, pages=64)
+    worker.start()
+    made = [token.token async for token in worker.generate(order)]
+    worker.stop()
+    assert made == run_alone(model, order)[0]
 
 
 def test_honest_bfloat16_stays_within_the_shipped_thresholds() -> None:
