@@ -38,6 +38,7 @@ from chain.pallets import (
     system,
     timestamp,
     utility,
+    vouching,
 )
 from chain.pallets import transaction_payment as payment
 from chain.pallets.call_filter import call_filter
@@ -93,6 +94,7 @@ def make_runtime() -> Runtime:
             105: jobs.pallet,
             106: intents.pallet,
             108: requests.pallet,
+            110: vouching.pallet,
         },
         (
             ext.CheckNonZeroSender(),
