@@ -64,7 +64,9 @@ class Client:
         async for message in self._socket:
             answer = orjson.loads(message.data)
             if "id" in answer:
-                self._waiting.pop(answer["id"]).set_result(answer)
+                future = self._waiting.pop(answer["id"])
+                if not future.cancelled():  # its asker was stopped because the time is over
+                    future.set_result(answer)
             else:
                 self.pushed.put_nowait(answer["params"]["result"])
 
