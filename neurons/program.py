@@ -17,7 +17,8 @@ from typing import Any
 import uvloop
 from threadpoolctl import threadpool_limits
 
-from ganglion.errors import GanglionError, WrongPassword
+from ganglion import ss58
+from ganglion.errors import GanglionError, InvalidAddress, WrongPassword
 from ganglion.keys import Keypair
 from ganglion.rpc import DEFAULT_URL
 from ganglion.wallet import Wallet
@@ -78,6 +79,15 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 netuid = whole(0, 65535)
+
+
+def address(text: str) -> str:
+    """An account's SS58 address."""
+    try:
+        ss58.decode(text, prefix=None)
+    except InvalidAddress as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+    return text
 
 
 def price(text: str) -> int:

@@ -11,7 +11,7 @@ from chain.options import _parser as node_parser
 from neurons.gateway.keys import keys_parser
 from neurons.gateway.options import parser as gateway_parser
 from neurons.miner.options import parser as miner_parser
-from neurons.validator.main import parser as validator_parser
+from neurons.validator.options import parser as validator_parser
 
 ROOT = Path(__file__).parents[1]
 GUIDES = (

@@ -28,6 +28,7 @@ OWN = {
     "job": "markets of single jobs: list them, work on them, deliver",
     "intent": "sign what you would pay for, and fill what others signed",
     "bond": "bond miners, and report one that contradicts itself",
+    "vouch": "say whom you know to be a person of his own",
     "explain-error": "say what an error of the chain or of its pool means",
 }
 

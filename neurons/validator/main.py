@@ -26,10 +26,12 @@ from neurons.identity import Identity
 from neurons.validator.book import Book
 from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
 from neurons.validator.hardware import HardwareChecks
+from neurons.validator.options import read_options
 from neurons.validator.proving import WeightProver, wanted_prover
 from neurons.validator.rounds import Miner, run_round
 from neurons.validator.server import StatusApp
 from neurons.validator.thresholds import AgreedThresholds
+from neurons.validator.trusting import Trust
 from neurons.validator.weights import WeightWriter
 from subnets.scoring import ONE, Policy, Record, apply_round, compute_weights
 from subnets.zk.bundle import Place
@@ -40,61 +42,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("validator")
 
 READY = "neuron-validator is ready"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of a validator."""
-    made = program.common_options("neuron-validator", "Check miners and set weights.")
-    made.add_argument(
-        "--interval", type=program.seconds, default=30.0, help="seconds between rounds"
-    )
-    made.add_argument(
-        "--tokens", type=program.whole(1, 1 << 20), default=64, help="the longest probe answer"
-    )
-    made.add_argument(
-        "--timeout", type=program.seconds, default=30.0, help="seconds a miner may take"
-    )
-    made.add_argument(
-        "--sample",
-        type=program.whole(1, 65536),
-        default=256,
-        help="most miners checked in one round",
-    )
-    made.add_argument(
-        "--state",
-        type=Path,
-        metavar="FILE",
-        help="where scores are kept over restarts; default: ganglion-scores-NETUID-HOTKEY.json",
-    )
-    made.add_argument(
-        "--speed", type=program.share, default=0.25, help="share of the reward for speed"
-    )
-    made.add_argument(
-        "--exponent", type=program.whole(0, 64), default=2, help="weights grow with this power"
-    )
-    made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
-    made.add_argument("--status-host", default="0.0.0.0")
-    made.add_argument(
-        "--status-port",
-        type=program.port_number,
-        help="where miners read their scores, and anybody what was measured of all",
-    )
-    made.add_argument(
-        "--hardware-interval",
-        type=program.seconds,
-        default=3600.0,
-        help="seconds between two challenges of one miner's hardware",
-    )
-    made.add_argument(
-        "--no-hardware", action="store_true", help="challenge no miner to prove its hardware"
-    )
-    made.add_argument(
-        "--prove-weights",
-        type=Path,
-        metavar="FOLDER",
-        help="folder of keys, made by `python -m subnets.zk setup`: write a proof of each vector",
-    )
-    return made
 
 
 class Validator:
@@ -110,6 +57,7 @@ class Validator:
         self.hardware: HardwareChecks | None = None
         self.status: StatusApp | None = None
         self.prover: WeightProver | None = None
+        self.trust: Trust | None = None
         self._sample = sample
         self._random = random.Random(secrets.randbits(256))
 
@@ -151,7 +99,11 @@ class Validator:
         await self._judge_organic(view)
         view = await self.chain.view()
         records = self.records(view)
-        if await self.writer.step(view, compute_weights(records.items(), self.policy)):
+        weights = compute_weights(records.items(), self.policy)
+        if self.trust is not None:
+            await self.trust.refresh(view)
+            weights = self.trust.applied(weights, view)
+        if await self.writer.step(view, weights):
             self._begin_proof(view, records)
         self.book.save()
 
@@ -246,6 +198,8 @@ async def validate(options: argparse.Namespace) -> None:
             validator.thresholds = AgreedThresholds(chain, examiner)
         if options.organic is not None and isinstance(examiner, TextExaminer):
             validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
+        if options.trust:
+            validator.trust = Trust(chain, options.trust)
         if not options.no_hardware:
             validator.hardware = HardwareChecks(
                 caller, identity, book.hardware, options.hardware_interval
@@ -254,7 +208,9 @@ async def validate(options: argparse.Namespace) -> None:
         if validator.prover is not None:
             stack.push_async_callback(validator.prover.stop)
         if options.status_port is not None:
-            status = StatusApp(Gate(hotkey.address), book, validator.writer, identity)
+            status = StatusApp(
+                Gate(hotkey.address), book, validator.writer, identity, validator.trust
+            )
             validator.status = status
             server = Server(status.app, options.status_host, options.status_port)
             await server.start()
@@ -267,7 +223,7 @@ async def validate(options: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run a validator; the exit code."""
-    options = parser().parse_args(argv)
+    options = read_options(argv)
     program.set_up(options)
     return program.run_program(validate(options))
 

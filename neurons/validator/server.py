@@ -16,16 +16,25 @@ from ganglion.wire import performance
 from neurons.http import Answer, Gate, Handler, Reply, Signed, application, json_response
 from neurons.identity import Identity
 from neurons.validator.book import Book
+from neurons.validator.trusting import Trust
 from neurons.validator.weights import WeightWriter
 from subnets.performance import summarise
 from subnets.scoring import Record
+from subnets.trust import ONE
 
 
 class StatusApp:
     """GET /status and /performance for whoever signs. `block` is of the latest round."""
 
-    def __init__(self, gate: Gate, book: Book, writer: WeightWriter, identity: Identity) -> None:
-        self._book, self._writer, self._identity = book, writer, identity
+    def __init__(
+        self,
+        gate: Gate,
+        book: Book,
+        writer: WeightWriter,
+        identity: Identity,
+        trust: Trust | None = None,
+    ) -> None:
+        self._book, self._writer, self._identity, self._trust = book, writer, identity, trust
         self._made: tuple[int, bytes] = (0, b"")
         self.block = 0
         routes: dict[tuple[str, str], Handler] = {
@@ -41,6 +50,7 @@ class StatusApp:
         report: dict[str, Any] = {
             "you": record.to_json() if record else None,
             "your_hardware": hardware.to_json() if hardware else None,
+            "your_trust": self._trust.shares.get(you, 0) / ONE if self._trust else None,
             "miners": len(self._book.records),
             "weights_set": self._writer.written,
             "last_problem": self._writer.last_problem,

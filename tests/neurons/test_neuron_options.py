@@ -18,7 +18,7 @@ from neurons.gateway.options import parser as gateway_parser
 from neurons.http import Server
 from neurons.miner.main import main as mine
 from neurons.miner.options import parser as miner_parser
-from neurons.validator.main import parser as validator_parser
+from neurons.validator.options import parser as validator_parser
 
 NOWHERE = ["--netuid", "2", "--network", "ws://127.0.0.1:1"]
 

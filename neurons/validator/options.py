@@ -1,0 +1,84 @@
+"""The command line of `neuron-validator`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurons import program
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of a validator."""
+    made = program.common_options("neuron-validator", "Check miners and set weights.")
+    made.add_argument(
+        "--interval", type=program.seconds, default=30.0, help="seconds between rounds"
+    )
+    made.add_argument(
+        "--tokens", type=program.whole(1, 1 << 20), default=256, help="the longest probe answer"
+    )
+    made.add_argument(
+        "--timeout", type=program.seconds, default=30.0, help="seconds a miner may take"
+    )
+    made.add_argument(
+        "--sample",
+        type=program.whole(1, 65536),
+        default=256,
+        help="most miners checked in one round",
+    )
+    made.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="where scores are kept over restarts; default: ganglion-scores-NETUID-HOTKEY.json",
+    )
+    made.add_argument(
+        "--speed", type=program.share, default=0.25, help="share of the reward for speed"
+    )
+    made.add_argument(
+        "--exponent", type=program.whole(0, 64), default=2, help="weights grow with this power"
+    )
+    made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
+    made.add_argument("--status-host", default="0.0.0.0")
+    made.add_argument(
+        "--status-port",
+        type=program.port_number,
+        help="where miners read their scores, and anybody what was measured of all",
+    )
+    made.add_argument(
+        "--hardware-interval",
+        type=program.seconds,
+        default=3600.0,
+        help="seconds between two challenges of one miner's hardware",
+    )
+    made.add_argument(
+        "--no-hardware", action="store_true", help="challenge no miner to prove its hardware"
+    )
+    made.add_argument(
+        "--trust",
+        type=program.address,
+        action="append",
+        default=[],
+        metavar="ACCOUNT",
+        help="an account whose owner you know: miners count by the vouches that lead to it",
+    )
+    made.add_argument(
+        "--prove-weights",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of keys, made by `python -m subnets.zk setup`: write a proof of each vector",
+    )
+    return made
+
+
+def read_options(argv: Sequence[str]) -> argparse.Namespace:
+    """The options; ends the program with a sentence for what does not go together."""
+    made = parser()
+    options = made.parse_args(argv)
+    if options.trust and options.prove_weights is not None:
+        made.error(
+            "a proof of weights says that they follow from scores alone: leave out --trust or "
+            "--prove-weights"
+        )
+    return options
