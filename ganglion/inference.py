@@ -40,7 +40,7 @@ from ganglion.wire.receipts import BadReceipt, Expected, SignedReceipt
 from ganglion.wire.sealed import padded
 from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.seeds import draw_seed as draw_seed
-from ganglion.wire.text import ID_SIZE, Reported, Sampling, TextAnswer, TextRequest
+from ganglion.wire.text import CACHE_SIZE, ID_SIZE, Reported, Sampling, TextAnswer, TextRequest
 from ganglion.wire.through import GatewayCaller
 from ganglion.wire.vectors import EmbedAnswer, EmbedRequest, Vectors, vector_bytes
 
@@ -48,6 +48,7 @@ REFRESH_SECONDS = 12.0
 ATTEMPTS = 4
 ANY_MODEL = "default"
 NO_SEED = bytes(32)
+OWN_CACHE = bytes(CACHE_SIZE)
 
 
 class NoAnswer(GanglionError):
@@ -68,7 +69,8 @@ class Part:
 class Answer:
     """A complete answer. `parts` has several entries when a miner failed half-way.
 
-    `confidential` is the kind of attested machine that finished it, if that was asked for.
+    `confidential` is the kind of attested machine that finished it, if that was asked for;
+    `cached_tokens` is what that miner says to have had in its cache of prompt and earlier parts.
     """
 
     text: str
@@ -76,6 +78,7 @@ class Answer:
     prompt_tokens: int
     parts: tuple[Part, ...]
     confidential: str | None = None
+    cached_tokens: int = 0
 
     @property
     def miner(self) -> str:
@@ -247,7 +250,9 @@ class Inference:
         done = tuple(token for part in progress.parts for token in part.tokens)
         # a fresh id a try: the next miner's request is another request
         identity = progress.request.id if not done else secrets.token_bytes(ID_SIZE)
-        request = replace(progress.request, resume=done, id=identity)
+        # who asks for itself may have its own beginnings in a cache, also where it asks sealed
+        cache = OWN_CACHE if self.sealed and self._through is None else b""
+        request = replace(progress.request, resume=done, id=identity, cache=cache)
         answer, sure, payment = TextAnswer(), (0, 0), None
         try:
             payment = await self._payment(neuron, request, progress.known)
@@ -322,7 +327,8 @@ class Inference:
             kind = live.kind
         part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens), signed)
         finish, parts = signed.receipt.finish.name.lower(), (*progress.parts, part)
-        return Answer(progress.text + answer.text, finish, answer.prompt_tokens, parts, kind)
+        text, (prompt, cached) = progress.text + answer.text, answer.read
+        return Answer(text, finish, prompt, parts, kind, cached)
 
     def _expected(
         self, neuron: Neuron, body: bytes, signed: SignedReceipt, seed: bytes, first: int = 0

@@ -170,7 +170,10 @@ class Payment:
         prompt, tokens, request = answer.prompt_tokens, len(answer.tokens), self._request
         if prompt > most_prompt(request) or tokens > request.max_tokens - len(request.resume):
             raise BadMessage("it counts more tokens than the request can have")
-        due = self.terms.due(prompt + len(request.resume), tokens)
+        prompt, cached = prompt + len(request.resume), answer.cached_tokens
+        if cached > prompt:
+            raise BadMessage("it counts more tokens as cached than it had to read")
+        due = self.terms.due(prompt, tokens, cached)
         step = 1 if ended else max(self._half, 1)
         if due - self.paid < step:
             return

@@ -70,7 +70,10 @@ class UnitPrices:
         if not isinstance(value, dict):
             raise BadMessage("prices must be an object with prompt, cached and completion")
         names = ("prompt", "cached", "completion")
-        return cls(*(fields.integer(value, name, 0, MAX_PRICE, None) for name in names))
+        prices = cls(*(fields.integer(value, name, 0, MAX_PRICE, None) for name in names))
+        if prices.cached > prices.prompt:  # or a miner could earn by claiming to have all cached
+            raise BadMessage("tokens from a cache cannot cost more than those that are read")
+        return prices
 
 
 @dataclass(frozen=True, slots=True)

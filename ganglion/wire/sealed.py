@@ -27,6 +27,7 @@ from ganglion.keys import CryptoType, Keypair
 from ganglion.scale import DecodeError, Fixed, codec, u8, u16, u32, u64
 from ganglion.wire import fields
 from ganglion.wire.fields import BadMessage
+from ganglion.wire.text import usage_of
 
 VERSION = 1
 DOMAIN = b"ganglion/seal/1"
@@ -206,8 +207,8 @@ class Answerer:
             outer["usage"] = orjson.loads(content)["usage"]
         elif self._next == 1 and name == "tokens" and b'"prompt_tokens"' in content:
             given = orjson.loads(content)
-            counts = given["prompt_tokens"], len(given["tokens"])
-            outer["usage"] = dict(zip(("prompt_tokens", "completion_tokens"), counts))
+            counts = given["prompt_tokens"], len(given["tokens"]), given.get("cached_tokens", 0)
+            outer["usage"] = usage_of(*counts)
         return EVENT, orjson.dumps(outer)
 
 

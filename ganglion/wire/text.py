@@ -22,6 +22,7 @@ from ganglion.wire.receipts import BadReceipt, Finish, SignedReceipt
 PATH = "/v1/generate"
 ID_SIZE = 16
 SEED_SIZE = 32
+CACHE_SIZE = 8
 MAX_TOKENS = 1 << 17
 MAX_TURNS = 256
 MAX_STOPS = 4
@@ -42,6 +43,7 @@ KNOWN = frozenset(
         "max_tokens",
         "stop",
         "pay",
+        "cache",
     }
 )
 FINISHES = {"length": Finish.LENGTH, "stop": Finish.STOP}
@@ -62,7 +64,8 @@ class TextRequest:
     """One order for text. `resume` holds output tokens that another miner already delivered.
 
     `max_tokens` counts from the very first output token, resumed ones included. `pay` says from
-    which channel the answer is paid.
+    which channel the answer is paid. Requests of one caller that name the same `cache` may share
+    what a miner keeps of their beginnings; a gateway keeps its callers apart by it.
     """
 
     id: bytes
@@ -75,6 +78,14 @@ class TextRequest:
     resume: tuple[int, ...] = ()
     stop: tuple[str, ...] = ()
     pay: PayTerms | None = None
+    cache: bytes = b""
+
+    @property
+    def spoken(self) -> int:
+        """Characters of what is to be continued, 0 if that is token ids."""
+        if self.prompt is not None:
+            return len(self.prompt)
+        return sum(len(content) + 1 for _, content in self.messages)
 
     def to_bytes(self) -> bytes:
         """The body to sign and send."""
@@ -99,6 +110,8 @@ class TextRequest:
             body["stop"] = self.stop
         if self.pay is not None:
             body["pay"] = self.pay.to_json()
+        if self.cache:
+            body["cache"] = "0x" + self.cache.hex()
         return orjson.dumps(body)
 
     @classmethod
@@ -126,6 +139,7 @@ class TextRequest:
             resume=fields.token_ids(given, "resume", MAX_TOKENS),
             stop=fields.strings(given, "stop", MAX_STOPS, 64),
             pay=PayTerms.from_json(given["pay"]) if "pay" in given else None,
+            cache=fields.hexadecimal(given, "cache", CACHE_SIZE) if "cache" in given else b"",
         )
         if not (request.messages or request.prompt or request.tokens):
             raise BadMessage(f"{asked[0]} is empty: there is nothing to continue")
@@ -168,7 +182,10 @@ class Reported(BadMessage):
 
 @dataclass(slots=True)
 class TextAnswer:
-    """What came back, put together from the stream; nothing in it is believed yet."""
+    """What came back, put together from the stream; nothing in it is believed yet.
+
+    `cached_tokens` of the prompt and what was resumed were in the miner's cache, it says.
+    """
 
     tokens: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
@@ -176,11 +193,17 @@ class TextAnswer:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     signed: SignedReceipt | None = None
+    cached_tokens: int = 0
 
     @property
     def text(self) -> str:
         """All text so far."""
         return "".join(self.pieces)
+
+    @property
+    def read(self) -> tuple[int, int]:
+        """Tokens of the prompt, and those that were in the cache."""
+        return self.prompt_tokens, self.cached_tokens
 
     def take(self, event: str, data: bytes) -> bool:
         """Add one event; True when the answer is complete.
@@ -193,6 +216,7 @@ class TextAnswer:
             self.pieces.append(fields.text(given, "text", fields.MAX_BODY))
             if "prompt_tokens" in given:
                 self.prompt_tokens = fields.integer(given, "prompt_tokens", 0, MOST_COUNTED, None)
+                self.cached_tokens = fields.integer(given, "cached_tokens", 0, MOST_COUNTED, 0)
             return False
         if event == "error":
             raise Reported(str(given.get("message"))[:300], str(given.get("reason"))[:40])
@@ -204,6 +228,10 @@ class TextAnswer:
             raise BadMessage("usage must be an object")
         self.prompt_tokens = fields.integer(usage, "prompt_tokens", 0, MOST_COUNTED, None)
         self.completion_tokens = fields.integer(usage, "completion_tokens", 0, MOST_COUNTED, None)
+        cached = cached_of(usage)
+        if cached < self.cached_tokens:
+            raise BadMessage("it takes back what it said to have in its cache")
+        self.cached_tokens = cached
         try:
             self.signed = SignedReceipt.from_json(given.get("receipt"))
         except BadReceipt as e:
@@ -211,20 +239,39 @@ class TextAnswer:
         return True
 
 
+def usage_of(prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
+    """A usage object: tokens of the prompt, of the answer, and those that were in a cache."""
+    usage: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion}
+    if cached:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    return usage
+
+
+def cached_of(usage: dict[str, Any]) -> int:
+    """The tokens of a stranger's usage that were in its cache; BadMessage."""
+    details = usage.get("prompt_tokens_details", {})
+    if not isinstance(details, dict):
+        raise BadMessage("prompt_tokens_details must be an object")
+    return fields.integer(details, "cached_tokens", 0, MOST_COUNTED, 0)
+
+
 def tokens_event(
-    tokens: list[int], new_text: str, prompt_tokens: int | None = None
+    tokens: list[int], new_text: str, prompt_tokens: int | None = None, cached: int = 0
 ) -> tuple[str, bytes]:
-    """The event that carries new tokens; the first one tells the prompt's length as well."""
+    """The event that carries new tokens; the first one tells the prompt's length as well, and
+    how much of it was in the cache."""
     body: dict[str, Any] = {"tokens": tokens, "text": new_text}
     if prompt_tokens is not None:
         body["prompt_tokens"] = prompt_tokens
+        if cached:
+            body["cached_tokens"] = cached
     return "tokens", orjson.dumps(body)
 
 
-def done_event(signed: SignedReceipt) -> tuple[str, bytes]:
+def done_event(signed: SignedReceipt, cached: int = 0) -> tuple[str, bytes]:
     """The event that ends an answer."""
     receipt = signed.receipt
-    usage = {"prompt_tokens": receipt.prompt_tokens, "completion_tokens": len(receipt.tokens)}
+    usage = usage_of(receipt.prompt_tokens, len(receipt.tokens), cached)
     finish = "stop" if receipt.finish is Finish.STOP else "length"
     return "done", orjson.dumps({"finish": finish, "usage": usage, "receipt": signed.to_json()})
 

@@ -36,7 +36,7 @@ class Job:
 
     `limit` counts output tokens from the first, resumed ones included. `ended(tokens)` tells,
     after each token, whether the answer (without the resumed part) is complete. Higher
-    `priority` enters first.
+    `priority` enters first. Jobs of one `owner` share what the cache holds of their prompts.
     """
 
     key: str
@@ -47,21 +47,27 @@ class Job:
     stops: frozenset[int] = frozenset()
     ended: Callable[[Sequence[int]], bool] = lambda tokens: False
     priority: float = 0.0
+    owner: bytes = b""
 
 
 @dataclass(slots=True)
 class Token:
-    """A new token of a job, the state it was drawn from, and the finish if it is the last."""
+    """A new token of a job, the state it was drawn from, and the finish if it is the last.
+
+    `cached` tokens of the prompt and what was resumed had not to be read, but were in the cache.
+    """
 
     key: str
     token: int
     state: Patterns
     finish: Finish | None
+    cached: int = 0
 
 
 @dataclass(slots=True)
 class Running:
-    """A job that holds pages. `fed` tokens are in the cache, `known` = prompt + outputs."""
+    """A job that holds pages. `fed` tokens are in the cache, `known` = prompt + outputs; `cached`
+    were there before the job was."""
 
     job: Job
     known: list[int]
@@ -71,6 +77,10 @@ class Running:
     drawn: Draws | None = None
     outputs: list[int] = field(default_factory=list)
     lookup: Lookup = field(default_factory=Lookup)
+    cached: int = 0
+
+    def __post_init__(self) -> None:
+        self.cached = self.fed
 
     @property
     def position(self) -> int:
@@ -220,7 +230,7 @@ class Scheduler:
             job = self._waiting[0]
             known = [*job.prompt, *job.resume]
             most = min(job.limit, self.context - len(job.prompt))
-            shared = self.pool.take_prefix(known)
+            shared = self.pool.take_prefix(known, job.owner)
             fresh = self.pool.take(needed(len(job.prompt), most) - len(shared))
             if fresh is None:
                 self.pool.give_back(shared, ())
@@ -237,7 +247,8 @@ class Scheduler:
         sequence, made = row.running, list[Token]()
         for index, token in enumerate(tokens):
             finish = sequence.take(token, self.context)
-            made.append(Token(sequence.job.key, token, output.states[index], finish))
+            state = output.states[index]
+            made.append(Token(sequence.job.key, token, state, finish, sequence.cached))
             if finish is not None or index == len(row.guesses) or token != row.guesses[index]:
                 break
         sequence.fed += len(made) - 1  # the guesses that were right are in the cache
@@ -251,7 +262,7 @@ class Scheduler:
 
     def _leave(self, sequence: Running) -> None:
         del self._running[sequence.job.key]
-        self.pool.give_back(sequence.pages, sequence.known[: sequence.fed])
+        self.pool.give_back(sequence.pages, sequence.known[: sequence.fed], sequence.job.owner)
 
 
 def check_job(job: Job, vocab: int, context: int, pages: int) -> None:

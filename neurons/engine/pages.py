@@ -1,8 +1,9 @@
 """Pages of the key-value cache: who holds which, and which prefixes can be used again. Sans-IO.
 
-A full page is named by the chain hash of all tokens up to its end, so two prompts that begin
-alike share their pages. Pages that nobody holds keep their contents until their room is needed;
-the one unused for longest goes first.
+A full page is named by the chain hash of its owner and all tokens up to its end, so two prompts
+of one owner that begin alike share their pages; nobody can find out by trying, from bills or
+from times, what another owner has asked. Pages that nobody holds keep their contents until their
+room is needed; the one unused for longest goes first.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from hashlib import blake2b
 from neurons.engine.base import PAGE, pages_for
 
 
-def page_names(tokens: Sequence[int]) -> list[bytes]:
-    """The chain hashes of the full pages of a token sequence."""
-    names, last = [], b""
+def page_names(tokens: Sequence[int], owner: bytes = b"") -> list[bytes]:
+    """The chain hashes of the full pages of an owner's token sequence."""
+    names, last = [], owner
     for at in range(0, len(tokens) - PAGE + 1, PAGE):
         words = b"".join(t.to_bytes(4, "little") for t in tokens[at : at + PAGE])
         last = blake2b(last + words, digest_size=16).digest()
@@ -41,13 +42,13 @@ class PagePool:
         """Pages that could be handed out now."""
         return len(self._free) + len(self._idle)
 
-    def take_prefix(self, tokens: Sequence[int]) -> list[int]:
-        """Hold and return the pages that already contain a prefix of `tokens`.
+    def take_prefix(self, tokens: Sequence[int], owner: bytes = b"") -> list[int]:
+        """Hold and return the owner's pages that already contain a prefix of `tokens`.
 
         The last token is never covered, because its logits have to be computed.
         """
         pages = []
-        for name in page_names(tokens[:-1]):
+        for name in page_names(tokens[:-1], owner):
             page = self._page_of.get(name)
             if page is None:
                 break
@@ -62,9 +63,9 @@ class PagePool:
             return None
         return [self._fresh() for _ in range(count)]
 
-    def give_back(self, pages: Sequence[int], tokens: Sequence[int]) -> None:
+    def give_back(self, pages: Sequence[int], tokens: Sequence[int], owner: bytes = b"") -> None:
         """Let go of a sequence's pages; `tokens` are those whose keys and values are in them."""
-        names = page_names(tokens[: len(pages) * PAGE])
+        names = page_names(tokens[: len(pages) * PAGE], owner)
         for page, name in zip(pages, names):
             if name not in self._page_of and page not in self._name_of:
                 self._page_of[name], self._name_of[page] = page, name

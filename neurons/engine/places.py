@@ -49,7 +49,7 @@ class Places:
     def leave(self, running: Running) -> None:
         """Give the place and its pages to whoever is next."""
         del self._running[running.job.key]
-        self._pool.give_back(running.pages, running.known[: running.fed])
+        self._pool.give_back(running.pages, running.known[: running.fed], running.job.owner)
         while self._waiting and self._fits(self._waiting[0][2]):
             _, _, job, turn = heappop(self._waiting)
             if not turn.done():
@@ -70,7 +70,7 @@ class Places:
 
     def _admit(self, job: Job) -> Running:
         known = [*job.prompt, *job.resume]
-        shared = self._pool.take_prefix(known)
+        shared = self._pool.take_prefix(known, job.owner)
         fresh = self._pool.take(self._pages(job) - len(shared))
         assert fresh is not None  # it fits
         running = Running(job, known, shared + fresh, len(shared) * PAGE)

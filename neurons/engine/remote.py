@@ -129,7 +129,8 @@ class RemoteWorker:
         made: list[Token] = []
         for index, token in enumerate(demanded.tolist()):
             finish = running.take(token, self.card.context)
-            made.append(Token(job.key, token, output.states[index], finish))
+            state = output.states[index]
+            made.append(Token(job.key, token, state, finish, running.cached))
             if finish is not None or index == len(guesses) or token != guesses[index]:
                 break
         running.fed = len(running.known) - 1  # all but the newest token are in the cache now

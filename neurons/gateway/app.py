@@ -277,9 +277,10 @@ class GatewayApp:
         return web.json_response({"object": "list", "data": parts})
 
 
-def usage(running: Running) -> dict[str, int]:
+def usage(running: Running) -> dict[str, Any]:
     """The usage of a request."""
-    return api.usage_of(running.prompt_tokens, running.completion_tokens)
+    counts = running.prompt_tokens, running.completion_tokens, running.cached_tokens
+    return api.usage_of(*counts)
 
 
 def json_bytes(body: bytes, running: Running) -> web.Response:

@@ -101,7 +101,7 @@ async def serve(options: argparse.Namespace) -> None:
         stack.callback(cleaning.cancel)
         client = await stack.enter_async_context(Client(options.network))
         caller = await stack.enter_async_context(Caller(hotkey, Patience()))
-        prices = Prices(options.price_in, options.price_out)
+        prices = Prices(options.price_in, options.price_out, options.price_cached)
 
         async def directory(netuid: int, service: str) -> tuple[Identity, Directory]:
             chain = ChainLink(client, netuid, hotkey)
@@ -146,5 +146,7 @@ def main(argv: Sequence[str]) -> int:
     options = made.parse_args(argv)
     if options.attest_roots is not None and options.attest_policy is None:
         made.error("--attest-roots is for an --attest-policy, and there is none")
+    if options.price_cached is not None and options.price_cached > options.price_in:
+        made.error("--price-cached is above --price-in: cached tokens cannot cost more")
     program.set_up(options)
     return program.run_program(serve(options))

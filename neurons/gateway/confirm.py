@@ -42,6 +42,9 @@ class Answering(Protocol):
     @property
     def prompt_tokens(self) -> int: ...
 
+    @property
+    def cached_tokens(self) -> int: ...
+
     def stream(self) -> AsyncGenerator[Delta, None]: ...
 
 
@@ -103,6 +106,11 @@ class Confirmed:
         """Tokens of the prompt, as most of the miners at work count them; the fewer of a tie."""
         counts = Counter(v.relay.prompt_tokens for v in self._voices if v.relay.prompt_tokens)
         return min(counts, key=lambda count: (-counts[count], count), default=0)
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of it that all of them say to have had in their caches."""
+        return min((v.relay.cached_tokens for v in self._voices), default=0)
 
     async def stream(self) -> AsyncGenerator[Delta, None]:
         """The answer as it is confirmed. NoMiner if it cannot be; always close the iterator."""

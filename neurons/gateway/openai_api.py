@@ -254,7 +254,7 @@ class Reply:
             "choices": choices,
         }
 
-    def whole(self, text: str, finish: str, usage: dict[str, int]) -> bytes:
+    def whole(self, text: str, finish: str, usage: dict[str, Any]) -> bytes:
         """The response that is not streamed."""
         if self.call.chat:
             message = {"role": "assistant", "content": text, "refusal": None}
@@ -278,18 +278,19 @@ class Reply:
         frame = self._frame(kind, [choice])
         return orjson.dumps({**frame, "usage": None} if self.call.usage_chunk else frame)
 
-    def usage_only(self, usage: dict[str, int]) -> bytes:
+    def usage_only(self, usage: dict[str, Any]) -> bytes:
         """The last chunk when the caller asked for the usage."""
         kind = "chat.completion.chunk" if self.call.chat else "text_completion"
         return orjson.dumps({**self._frame(kind, []), "usage": usage})
 
 
-def usage_of(prompt: int, completion: int) -> dict[str, int]:
-    """OpenAI's usage object."""
+def usage_of(prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
+    """OpenAI's usage object; `cached` tokens of the prompt were in the miner's cache."""
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
     }
 
 

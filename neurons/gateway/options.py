@@ -57,6 +57,12 @@ def caller_options(made: program.Options) -> None:
         "--price-in", type=program.price, default=0, help="rao per million prompt tokens"
     )
     made.add_argument(
+        "--price-cached",
+        type=program.price,
+        metavar="RAO",
+        help="the same for those that a miner had in its cache (default: --price-in)",
+    )
+    made.add_argument(
         "--price-out", type=program.price, default=0, help="rao per million new tokens"
     )
 

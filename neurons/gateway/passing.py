@@ -25,7 +25,7 @@ from ganglion.hashing import blake2_256
 from ganglion.wire import fields, sealed, sse
 from ganglion.wire.call import Caller, CallFailed
 from ganglion.wire.fields import BadMessage
-from ganglion.wire.text import MOST_COUNTED
+from ganglion.wire.text import MOST_COUNTED, cached_of
 from neurons.gateway import openai_api as api
 from neurons.gateway.openai_api import ApiError
 from neurons.gateway.router import Miner, Router
@@ -127,31 +127,33 @@ class Passing:
         reserve = self._text.prices.cost(len(body), most)
         order = Order("sealed-" + secrets.token_hex(12), miner.model, blake2_256(body), reserve)
         key_id = (await self._text.store.open(wish.key, order)).key_id
-        usage = [0, 0]
+        usage = [0, 0, 0]
         try:
             return await self._stream(request, miner, body, usage)
         except CallFailed as e:
             raise passed_on(e) from e
         finally:
-            bill = self._bill(order, key_id, miner, usage[0], min(usage[1], most))
+            bill = self._bill(order, key_id, miner, usage, most)
             await asyncio.shield(asyncio.ensure_future(bill))  # also when the asker leaves
 
     async def _bill(
-        self, order: Order, key_id: str, miner: Miner, prompt: int, completion: int
+        self, order: Order, key_id: str, miner: Miner, usage: list[int], most: int
     ) -> None:
+        prompt, completion = usage[0], min(usage[1], most)
+        cached = min(usage[2], prompt)
         if not completion:
             await self._text.store.fail_request(order, key_id)
             return
         netuid = self._text.identity.netuid
         part = PartRow(netuid, miner.uid, miner.target.hotkey, completion, None)
-        cost = min(self._text.prices.cost(prompt, completion), order.reserve)
-        outcome = Outcome(prompt, completion, cost, [part], None)
+        cost = min(self._text.prices.cost(prompt, completion, cached), order.reserve)
+        outcome = Outcome(prompt, completion, cost, [part], None, cached)
         await self._text.store.close_request(order, key_id, outcome)
 
     async def _stream(
         self, request: web.Request, miner: Miner, body: bytes, usage: list[int]
     ) -> web.StreamResponse:
-        """The events as they come; `usage` is kept as [prompt, completion] tokens so far."""
+        """The events as they come; `usage` is kept as [prompt, completion, cached] tokens."""
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -163,7 +165,7 @@ class Passing:
                     if not response.prepared:
                         self._router.on_first_token(miner, time.monotonic() - began)
                         await response.prepare(request)
-                    usage[:] = counted or (usage[0], usage[1] + CHUNK_TOKENS)
+                    usage[:] = counted or (usage[0], usage[1] + CHUNK_TOKENS, usage[2])
                     await response.write(sse.encode(name, data))
         except CallFailed as e:
             # who reads slowly lets time run out too: in mid-answer that says nothing of the miner
@@ -183,7 +185,7 @@ class Passing:
 
 async def _checked(
     events: AsyncIterator[tuple[str, bytes]],
-) -> AsyncGenerator[tuple[str, bytes, tuple[int, int] | None], None]:
+) -> AsyncGenerator[tuple[str, bytes, tuple[int, int, int] | None], None]:
     """Sealed events, the last with the usage that the miner bills; CallFailed for any other."""
     async for name, data in events:
         try:
@@ -198,7 +200,7 @@ async def _checked(
                 prompt, completion = (
                     fields.integer(usage, n, 0, MOST_COUNTED, None) for n in names
                 )
-                counted = prompt, completion
+                counted = prompt, completion, cached_of(usage)
         except BadMessage as e:
             raise CallFailed("bad-format", str(e)) from e
         yield name, data, counted

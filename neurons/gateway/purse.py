@@ -59,16 +59,21 @@ class Tab:
     signed: SignedReceipt | None = None
     promised: int = 0
     ended: bool = False
+    cached: int = 0
 
     @property
     def due(self) -> int:
         """Rao for what has arrived."""
-        return self.terms.due(self.prompt, self.count)
+        return self.terms.due(self.prompt, self.count, self.cached)
 
-    def arrived(self, prompt: int, tokens: Sequence[int]) -> None:
-        """So much of the answer is here. BadMessage if that is more than there can be."""
+    def arrived(self, prompt: int, tokens: Sequence[int], cached: int = 0) -> None:
+        """So much of the answer is here, and so much of what was read was in the miner's cache.
+        BadMessage if that is more than there can be."""
         if prompt > self.most_prompt or len(tokens) > self.most_tokens:
             raise BadMessage("it counts more tokens than the request can have")
+        if cached > prompt + self.resumed:
+            raise BadMessage("it counts more tokens as cached than it had to read")
+        self.cached = cached
         self.prompt, self.tokens, self.count = prompt + self.resumed, tokens, len(tokens)
         half = self.terms.prices.cost(0, self.purse.offer.credit * CHUNK // 2)
         if self.due - self.promised >= max(half, 1):
@@ -88,7 +93,7 @@ class Tab:
             self.request,
             bytes(32) if receipt is None else receipt.weights,
             self.prompt,
-            0,
+            self.cached,
             max(self.count - terms.known, 0),
             terms.prices.prompt,
             terms.prices.cached,

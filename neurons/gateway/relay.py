@@ -30,7 +30,7 @@ from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest, most_
 from neurons.gateway.payer import CannotPay, Payer
 from neurons.gateway.purse import Tab
 from neurons.gateway.refusals import NoMiner, Refusals, refusal
-from neurons.gateway.router import Miner, Router
+from neurons.gateway.router import Counted, Miner, Router
 from neurons.gateway.spoken import Spoken
 from neurons.identity import Identity
 
@@ -152,6 +152,7 @@ class Relay:
     """One request on its way through the miners. Iterate `stream`, then read the results.
 
     With `seal` it goes to attested miners alone, sealed, and they must sign with attested keys.
+    `prefix` names the beginning of the conversation, as `prefix_names` does.
     """
 
     def __init__(
@@ -163,7 +164,9 @@ class Relay:
         request: TextRequest,
         seal: AttestedCaller | None = None,
         payer: Payer | None = None,
+        prefix: tuple[bytes, ...] = (),
     ) -> None:
+        self._prefix = prefix
         self._caller, self._identity, self._router = caller, identity, router
         self._seal, self._payer = seal, payer
         self._waiting, self._request = list(ranked), request
@@ -205,6 +208,11 @@ class Relay:
     def prompt_tokens(self) -> int:
         """Tokens of the prompt as the miner at work counts them; 0 before its first event."""
         return self._active[0].answer.prompt_tokens if self._active else 0
+
+    @property
+    def cached_tokens(self) -> int:
+        """Those that it says to have had in its cache."""
+        return self._active[0].answer.cached_tokens if self._active else 0
 
     async def stream(self) -> AsyncGenerator[Delta, None]:
         """The answer as it comes. NoMiner if it cannot be finished, BadRequest if it should not
@@ -318,7 +326,8 @@ class Relay:
                 raise BadMessage("it gives more tokens than were asked for")
             delta = self._advance(attempt)
             if attempt.tab is not None:
-                attempt.tab.arrived(attempt.answer.prompt_tokens, attempt.answer.tokens)
+                answer = attempt.answer
+                attempt.tab.arrived(answer.prompt_tokens, answer.tokens, answer.cached_tokens)
             if complete:
                 self._finish(attempt)
         except (CallFailed, BadMessage, BadReceipt) as e:
@@ -402,6 +411,11 @@ class Relay:
             live = self._seal.live(attempt.miner.target)
             check_answer(signed, attempt.answer.text, live.signer)
         self._router.on_success(attempt.miner)
+        if not request.resume:
+            counted = Counted(*attempt.answer.read, time.monotonic())
+            self._router.on_cached(
+                attempt.miner, self._prefix, request.spoken, attempt.began, counted
+            )
         for miner in self._refusals.disproved_by(attempt.miner):
             self._router.on_failure(miner, time.monotonic())
         self._part(attempt, signed)

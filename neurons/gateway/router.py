@@ -19,6 +19,7 @@ from hashlib import blake2b
 
 from ganglion.wire.call import Target
 from ganglion.wire.paid import Offer
+from neurons.gateway.caches import Caches, honoured
 
 WINDOW = 64
 FIRST_BAN_SECONDS = 5.0
@@ -66,6 +67,7 @@ class Miner:
     banned_until: float = 0.0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     disputes: frozenset[str] = frozenset()  # hotkeys of those that answered otherwise
+    honours: float = 1.0  # how far it says what it must have in its cache
 
     @property
     def p95(self) -> float:
@@ -96,6 +98,15 @@ class Wanted:
     capability: float = 0.0  # multiply-adds a second that validators must have measured
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a miner said of a prompt, and when: its tokens, and those that were in its cache."""
+
+    prompt: int
+    cached: int
+    now: float
+
+
 PREFIX_ENDS = tuple(
     end
     for (before, _), (until, step) in zip(((0, 0), *PREFIX_STEPS), PREFIX_STEPS)
@@ -104,9 +115,9 @@ PREFIX_ENDS = tuple(
 """Characters up to the end of each piece."""
 
 
-def prefix_names(text: str) -> tuple[bytes, ...]:
-    """Chain hashes of a conversation's beginning, one for each of its whole pieces."""
-    names, last, at = [], b"", 0
+def prefix_names(text: str, owner: bytes = b"") -> tuple[bytes, ...]:
+    """Chain hashes of the beginning of somebody's conversation, one for each whole piece."""
+    names, last, at = [], owner, 0
     for end in PREFIX_ENDS[: bisect_right(PREFIX_ENDS, len(text))]:
         last = blake2b(last + text[at:end].encode(), digest_size=8).digest()
         names.append(last)
@@ -129,6 +140,7 @@ class Router:
         self.capability: dict[str, int] | None = None  # by hotkey; None: nobody tells
         self._random = random.Random(seed)
         self._prefixes: OrderedDict[bytes, str] = OrderedDict()
+        self.caches = Caches()
         self._rivals = RIVALS_AT_ONCE
 
     def update(self, found: Sequence[Miner]) -> None:
@@ -184,7 +196,8 @@ class Router:
     def affinity(self, wanted: Wanted, able: Sequence[Miner]) -> tuple[str, float]:
         """Who has the beginning of this request, and how many times likelier it is chosen.
 
-        The more of the request it has, the likelier; but not while it is much busier than others.
+        The more of the request it has, the likelier, and the more it says of what it has; but not
+        while it is much busier than others.
         """
         names = wanted.prefix
         known = (i for i in reversed(range(len(names))) if names[i] in self._prefixes)
@@ -192,10 +205,12 @@ class Router:
         if longest is None:
             return "", 1.0
         holder = self._prefixes[names[longest]]
-        busy = next((m.open for m in able if m.target.hotkey == holder), 0)
+        busy, honours = next(
+            ((m.open, m.honours) for m in able if m.target.hotkey == holder), (0, 1.0)
+        )
         if busy > 2 * min((m.open for m in able), default=0) + BUSY_SLACK:
             return holder, 1.0
-        share = PREFIX_ENDS[longest] / PREFIX_ENDS[len(names) - 1]
+        share = honours * PREFIX_ENDS[longest] / PREFIX_ENDS[len(names) - 1]
         return holder, 1.0 + (self.policy.affinity - 1.0) * share
 
     def rank(self, wanted: Wanted, now: float) -> list[Miner]:
@@ -243,6 +258,16 @@ class Router:
     def on_gap(self, miner: Miner, seconds: float) -> None:
         """The next token came so many seconds after the one before."""
         miner.gap += 0.1 * (seconds - miner.gap)
+
+    def on_cached(
+        self, miner: Miner, prefix: tuple[bytes, ...], size: int, began: float, counted: Counted
+    ) -> None:
+        """A prompt of `size` characters was read, and the miner has told its tokens of it."""
+        pieces = self.caches.pieces(miner.target.hotkey, prefix, began)
+        if pieces:
+            expected = counted.prompt * PREFIX_ENDS[pieces - 1] / max(size, 1)
+            miner.honours = honoured(miner.honours, expected, counted.cached)
+        self.caches.on_read(miner.target.hotkey, prefix, counted.now)
 
     def on_success(self, miner: Miner) -> None:
         """An answer was complete."""

@@ -17,12 +17,13 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from ganglion.hashing import blake2_256
 from ganglion.inference import draw_seed
 from ganglion.wire.call import Caller
 from ganglion.wire.receipts import Finish
-from ganglion.wire.text import ID_SIZE, TextRequest, most_prompt
+from ganglion.wire.text import CACHE_SIZE, ID_SIZE, TextRequest, most_prompt
 from neurons.gateway.confidential import Confidential
 from neurons.gateway.confirm import Answering, Confirmed
 from neurons.gateway.directory import Directory
@@ -30,7 +31,7 @@ from neurons.gateway.openai_api import ApiError, TextCall, invalid
 from neurons.gateway.payer import CannotPay, Payer
 from neurons.gateway.refusals import BadRequest, NoMiner, Refusals
 from neurons.gateway.relay import Delta, Part, Relay
-from neurons.gateway.router import Miner, Router, Wanted, prefix_names
+from neurons.gateway.router import PREFIX_ENDS, Miner, Router, Wanted, prefix_names
 from neurons.gateway.store import (
     Denied,
     Opened,
@@ -65,10 +66,12 @@ class Prices:
 
     prompt: int = 0
     completion: int = 0
+    cached: int | None = None  # of the prompt's tokens that a miner had in its cache; None: prompt
 
-    def cost(self, prompt: int, completion: int) -> int:
+    def cost(self, prompt: int, completion: int, cached: int = 0) -> int:
         """The price of a request, rounded up to a whole rao."""
-        return -(-(prompt * self.prompt + completion * self.completion) // MILLION)
+        rebate = 0 if self.cached is None else cached * max(self.prompt - self.cached, 0)
+        return -(-(prompt * self.prompt + completion * self.completion - rebate) // MILLION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,10 @@ class Running:
     started: float = field(default_factory=time.monotonic)
     relay: Answering | None = None
     prompt_tokens: int = 0
+    cached_tokens: int = 0
     finish: str = "stop"
     was_in_vain: bool = False  # it failed before the caller got anything
+    prefix: tuple[bytes, ...] = ()
 
     async def admitted(self) -> Opened:
         """How the database admitted the request; ApiError if it did not."""
@@ -120,10 +125,30 @@ class Running:
         except Denied as e:
             raise denied(e) from e
 
+    def count(self, relay: Answering, most: int) -> None:
+        """Take over what the miner at work says of the prompt, of `most` tokens at the most. What
+        is cached is counted once: who goes on with an answer has another cache."""
+        if not self.prompt_tokens:
+            self.cached_tokens = relay.cached_tokens
+        self.prompt_tokens = min(relay.prompt_tokens, most)
+        self.cached_tokens = min(self.cached_tokens, self.prompt_tokens)
+
     @property
     def completion_tokens(self) -> int:
         """Output tokens so far."""
         return len(self.relay.tokens) if self.relay is not None else 0
+
+
+def cache_of(key: str, call: TextCall) -> bytes:
+    """What keeps the conversations of a key apart from others' in miners' caches.
+
+    It tells a miner no more about who asks than the beginning of the conversation does.
+    """
+    identity, first = key.removeprefix("gk-").partition("-")[0], call.prompt
+    if first is None:
+        first = call.messages[0][1]
+    name = f"{identity}\0{first[: PREFIX_ENDS[0]]}"
+    return blake2b(name.encode(), digest_size=CACHE_SIZE).digest()
 
 
 def denied(error: Denied) -> ApiError:
@@ -228,7 +253,8 @@ class TextGateway:
         )
         least = size // BYTES_A_TOKEN
         limit = wish.price_limit(await self.store.price_limit(wish.key))
-        prefix = prefix_names(call.spoken)
+        cache = cache_of(wish.key, call)
+        prefix = prefix_names(call.spoken, cache)
         exact = wish.exact or wish.copies > 1  # only there do honest miners give the same bits
         wanted = Wanted(model, least, limit, exact, prefix, wish.quick, among, least_capability)
         ranked = self.router.rank(wanted, time.monotonic())
@@ -236,7 +262,8 @@ class TextGateway:
             raise nobody_fits()
         ranked = await self._payable(ranked, wish.copies)
         opening = asyncio.create_task(self._open(wish.key, order))
-        running = Running(call, wish, order, opening, self._request(call, model, ranked[0]), ranked)
+        request = self._request(call, model, ranked[0], cache)
+        running = Running(call, wish, order, opening, request, ranked, prefix=prefix)
         try:
             if wish.idempotency is not None or wish.verify_first or wish.key not in self._trusted:
                 await running.admitted()
@@ -283,7 +310,7 @@ class TextGateway:
             self._trusted.popitem(last=False)
         return opened
 
-    def _request(self, call: TextCall, model: str, first: Miner) -> TextRequest:
+    def _request(self, call: TextCall, model: str, first: Miner, cache: bytes) -> TextRequest:
         """The request for the miners; its seed is drawn only now that the first is chosen."""
         nonce, own = secrets.token_bytes(ID_SIZE), self.identity.hotkey.public_key
         seed = call.own_seed() or draw_seed(
@@ -297,6 +324,7 @@ class TextGateway:
             call.messages,
             call.prompt,
             stop=call.stop,
+            cache=cache,
         )
 
     async def run(self, running: Running) -> AsyncGenerator[Delta, None]:
@@ -319,7 +347,8 @@ class TextGateway:
         seal = None if secret is None else secret.caller
 
         def make(miners: Sequence[Miner], request: TextRequest) -> Relay:
-            return Relay(self.caller, self.identity, self.router, miners, request, seal, self.payer)
+            how = seal, self.payer, running.prefix
+            return Relay(self.caller, self.identity, self.router, miners, request, *how)
 
         copies, request = running.wish.copies, running.request
         relay: Answering = (
@@ -332,10 +361,11 @@ class TextGateway:
             async for delta in stream:
                 if not running.opening.done() or running.opening.exception() is not None:
                     await running.admitted()
-                running.prompt_tokens = running.prompt_tokens or min(relay.prompt_tokens, most)
+                if not running.prompt_tokens:
+                    running.count(relay, most)
                 yield delta
         if relay.final is not None:
-            running.prompt_tokens = min(relay.prompt_tokens, most)
+            running.count(relay, most)
             stopped = relay.final.finish is Finish.STOP
             running.finish = "stop" if stopped else "length"
 
@@ -386,14 +416,13 @@ class TextGateway:
         if relay is None or running.was_in_vain or not relay.tokens:
             await self.store.fail_request(order, key)
             return
-        cost = self.prices.cost(running.prompt_tokens, len(relay.tokens)) * running.wish.copies
+        prompt, cached, made = running.prompt_tokens, running.cached_tokens, len(relay.tokens)
+        cost = self.prices.cost(prompt, made, cached) * running.wish.copies
         parts = [self._part_row(running, part) for part in relay.parts]
         if running.wish.confidential and running.wish.idempotency is None:
             response = None  # kept for nobody
         # a miner's count of the prompt cannot take more than was reserved
-        outcome = Outcome(
-            running.prompt_tokens, len(relay.tokens), min(cost, order.reserve), parts, response
-        )
+        outcome = Outcome(prompt, made, min(cost, order.reserve), parts, response, cached)
         await self.store.close_request(order, key, outcome)
         if running.wish.confidential:
             return
@@ -420,6 +449,7 @@ class TextGateway:
             "text": part.answer.text,
             "prompt_tokens": part.answer.prompt_tokens,
             "completion_tokens": part.answer.completion_tokens,
+            "cached_tokens": part.answer.cached_tokens,
             "receipt": part.signed.to_json(),
         }
         elapsed = round((time.monotonic() - running.started) * 1000)

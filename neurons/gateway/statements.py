@@ -42,6 +42,7 @@ FINISH = (
         cost=bindparam("price"),
         prompt_tokens=bindparam("prompt"),
         completion_tokens=bindparam("completion"),
+        cached_tokens=bindparam("cached"),
         response=bindparam("body"),
     )
 )

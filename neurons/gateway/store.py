@@ -102,6 +102,7 @@ class Outcome:
     cost: int
     parts: Sequence[PartRow]
     response: bytes | None = None
+    cached_tokens: int = 0
 
 
 def _digest(secret: str) -> bytes:
@@ -261,6 +262,7 @@ class Store:
             "price": outcome.cost,
             "prompt": outcome.prompt_tokens,
             "completion": outcome.completion_tokens,
+            "cached": outcome.cached_tokens,
             "body": outcome.response,
         }
         kept = [_part(order.id, i, part) for i, part in enumerate(outcome.parts)]

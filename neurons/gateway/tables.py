@@ -47,6 +47,7 @@ requests = Table(
     Column("reserved", BigInteger, nullable=False),
     Column("prompt_tokens", Integer, nullable=False, default=0),
     Column("completion_tokens", Integer, nullable=False, default=0),
+    Column("cached_tokens", Integer),  # of the prompt's, in the miner's cache
     Column("cost", BigInteger, nullable=False, default=0),
     Column("response", LargeBinary),
     Column("created", Float, nullable=False),

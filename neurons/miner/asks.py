@@ -43,9 +43,12 @@ def ask_options(made: program.Options) -> None:
 class AskKeeper:
     """Keeps one ask of a hotkey on the chain."""
 
-    def __init__(self, chain: ChainLink, model: str, price: int, capacity: int) -> None:
+    def __init__(
+        self, chain: ChainLink, model: str, price: int, capacity: int, cached: int | None = None
+    ) -> None:
         self._chain, self._model = chain, model
         self._price, self._capacity = price, capacity
+        self._cached = price if cached is None else cached
 
     async def standing(self) -> AskFacts | None:
         """This miner's ask, if it has one."""
@@ -61,9 +64,13 @@ class AskKeeper:
         client = self._chain.client
         ask, price = await self.standing(), await self._least()
         late = await client.block_number() + ASK_BLOCKS // 2
-        wanted = self._price, self._capacity
+        wanted = self._price, self._cached, self._capacity
         # that the base fee has moved is no reason: an ask that stands may stay
-        if ask is not None and (ask.prompt, ask.capacity) == wanted and ask.expires > late:
+        if (
+            ask is not None
+            and (ask.prompt, ask.cached, ask.capacity) == wanted
+            and ask.expires > late
+        ):
             return False
         if ask is None:
             await self._ensure_funds()
@@ -73,7 +80,7 @@ class AskKeeper:
             netuid=self._chain.netuid,
             model=self._model.encode(),
             hotkey=self._chain.hotkey.address,
-            prices={"prompt": self._price, "cached": self._price, "completion": price},
+            prices={"prompt": self._price, "cached": self._cached, "completion": price},
             capacity=max(self._capacity, ask.leased if ask else 0),
             blocks=ASK_BLOCKS,
         )
@@ -116,7 +123,8 @@ async def post_ask(
         return
     if not await market.has_market(chain.client):
         raise ChainProblem("this chain has no market to ask on: leave out --post-ask")
-    keeper = AskKeeper(chain, model, options.price, options.capacity)
+    price, cached = options.price, options.price_cached
+    keeper = AskKeeper(chain, model, price, options.capacity, cached)
     await keeper.renew()
     keeping = asyncio.create_task(keeper.keep())
     stack.callback(keeping.cancel)

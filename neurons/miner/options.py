@@ -12,6 +12,7 @@ from neurons.miner.asks import ask_options
 from neurons.miner.attest import words_of
 from neurons.miner.hardware_options import hardware_options
 from neurons.miner.redeemer import pay_options
+from neurons.miner.requests import request_options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,8 +28,15 @@ def parser() -> argparse.ArgumentParser:
     money.add_argument(
         "--price", type=program.price, default=1, help="asked rao per million tokens"
     )
+    money.add_argument(
+        "--price-cached",
+        type=program.price,
+        metavar="RAO",
+        help="the same for tokens of a prompt that are still in the cache (default: --price)",
+    )
     ask_options(money)
     pay_options(money)
+    request_options(made.add_argument_group("what it does for the chain"))
     hardware = made.add_argument_group("what it shows of its machine")
     hardware_options(hardware)
     attest_options(hardware)
@@ -119,6 +127,10 @@ def contradiction(options: argparse.Namespace) -> str | None:
         return "--attest KIND and --attest-command CMD belong together (mock needs no command)"
     if options.attest and options.task == "embedding":
         return "--attest is for text: embeddings are not sealed"
+    if options.price_cached is not None and options.price_cached > options.price:
+        return "--price-cached is above --price: tokens in the cache cannot cost more than others"
+    if options.chain_requests and options.task == "embedding":
+        return "--chain-requests is for text: leave it out with --task embedding"
     if options.paid and options.task == "embedding":
         return "--paid is for text: leave it out with --task embedding"
     return None

@@ -156,6 +156,11 @@ def pay_options(made: program.Options) -> None:
     made.add_argument("--charge-validators", action="store_true", help="let validators pay as well")
 
 
+def cached_price(options: argparse.Namespace) -> int:
+    """What a token of a prompt costs that is in the cache, in rao per million."""
+    return int(options.price if options.price_cached is None else options.price_cached)
+
+
 def _address(text: str) -> bytes:
     try:
         return ss58.decode(text)
@@ -177,9 +182,8 @@ async def open_till(
     file = options.vouchers or Path(f"ganglion-vouchers-{hotkey.address}.db")
     kept = VoucherFile(file)
     stack.callback(kept.close)
-    offer = Offer(
-        options.payee or hotkey.public_key, UnitPrices.flat(options.price), options.credit
-    )
+    prices = UnitPrices(options.price, cached_price(options), options.price)
+    offer = Offer(options.payee or hotkey.public_key, prices, options.credit)
 
     async def find(number: int) -> ChannelFacts | None:
         return await channels.read(await client.at_head(), number)

@@ -149,7 +149,8 @@ class MinerApp:
             self.refused["seal"] += 1
             raise Refusal(400, "seal", str(e)) from e
         try:
-            order = self.text.accept(inside.body, signed.caller, self.standing(signed.caller))
+            standing = self.standing(signed.caller)
+            order = self.text.accept(inside.body, signed.caller, standing, sealed=True)
         except BadMessage as e:  # what is wrong inside the seal is for the asker alone
             self.refused["request"] += 1
             return await self._stream(request, textgen.error_event("request", str(e)), inside.seal)

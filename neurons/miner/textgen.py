@@ -89,8 +89,11 @@ class TextService:
         self.sign_answer: SignAnswer | None = None
         warm_up(self.card.hidden)
 
-    def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
-        """Parse a request and make its job; BadMessage says what is wrong with it."""
+    def accept(
+        self, body: bytes, caller: bytes, priority: float = 0.0, sealed: bool = False
+    ) -> Order:
+        """Parse a request and make its job; BadMessage says what is wrong with it. Of `sealed`
+        ones many askers may share a caller, so they share a cache only if they say so."""
         request = TextRequest.from_bytes(body)
         if request.model not in (self.card.name, "default"):
             raise BadMessage(f"this miner serves {self.card.name}, not {request.model[:80]}")
@@ -109,6 +112,7 @@ class TextService:
             stops=self.card.stops,
             ended=stop_rule(request, self.tokenizer),
             priority=priority,
+            owner=caller + (request.cache or (request.id if sealed else b"")),
         )
         return Order(request, caller, blake2_256(body), job)
 
@@ -125,7 +129,7 @@ class TextService:
                     piece += speller.held
                 said += piece
                 billed = len(order.job.prompt) if len(tokens) == 1 else None
-                yield tokens_event([made.token], piece, billed)
+                yield tokens_event([made.token], piece, billed, made.cached)
                 if made.finish is None:
                     continue
                 closing = (order, tokens, np.stack(states), made, said)
@@ -146,7 +150,7 @@ class TextService:
         signed = self.receipt(order, tokens, states, last.finish or Finish.LENGTH)
         if self.sign_answer is not None:
             signed = replace(signed, attested=self.sign_answer(signed.receipt, said))
-        return done_event(signed)
+        return done_event(signed, last.cached)
 
     def receipt(
         self, order: Order, tokens: list[int], states: Patterns, finish: Finish

@@ -49,7 +49,7 @@ Find = Callable[[int], Coroutine[Any, Any, ChannelFacts | None]]
 
 @dataclass(slots=True, eq=False)
 class Bill:
-    """One answer's account: tokens sent, rao paid."""
+    """One answer's account: tokens sent, rao paid; `cached` of the prompt's were in the cache."""
 
     name: tuple[bytes, bytes]
     terms: PayTerms
@@ -57,20 +57,23 @@ class Bill:
     credit: int
     sent: int = 0
     paid: int = 0
+    cached: int = 0
     ended: bool = False
     paid_more: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def due(self) -> int:
         """Rao owed for what was sent, whether paid or not."""
-        return self.terms.due(self.prompt, self.sent)
+        return self.terms.due(self.prompt, self.sent, self.cached)
 
     def may_send(self, tokens: int) -> bool:
         """Whether so many more tokens stay within the credit."""
         prices = self.terms.prices
-        prompt = self.prompt if self.paid < prices.cost(self.prompt, 0) else 0
-        limit = self.paid + prices.cost(prompt, self.credit * CHUNK)
-        return self.terms.due(self.prompt, self.sent + tokens) <= limit
+        read, cached = self.prompt, self.cached
+        if self.paid >= prices.cost(read, 0, cached):
+            read = cached = 0
+        limit = self.paid + prices.cost(read, self.credit * CHUNK, cached)
+        return self.terms.due(self.prompt, self.sent + tokens, self.cached) <= limit
 
 
 class Till:
@@ -220,7 +223,9 @@ class Till:
             async with aclosing(events) as stream:  # type: ignore[type-var]
                 async for name, data in stream:
                     if name == "tokens":
-                        tokens = len(orjson.loads(data)["tokens"])
+                        said = orjson.loads(data)
+                        tokens = len(said["tokens"])
+                        bill.cached = said.get("cached_tokens", bill.cached)
                         if not (bill.may_send(tokens) or await self._paid(bill, tokens)):
                             yield error_event("payment", self._wanted(bill))
                             return

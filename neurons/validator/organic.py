@@ -55,4 +55,5 @@ def stored_answer(value: object) -> TextAnswer:
         prompt_tokens=int(given["prompt_tokens"]),
         completion_tokens=int(given["completion_tokens"]),
         signed=signed,
+        cached_tokens=int(given.get("cached_tokens", 0)),
     )

@@ -77,6 +77,9 @@ def check_tokens(facts: Facts, answer: TextAnswer) -> None:
     claimed = (answer.prompt_tokens, answer.completion_tokens)
     if claimed != counted or receipt.prompt_tokens != len(facts.prompt):
         raise Failure(Reason.USAGE, f"usage claims {claimed}, the tokens count {counted}")
+    if answer.cached_tokens >= len(facts.known):  # the last one has always to be read
+        detail = f"usage claims {answer.cached_tokens} cached tokens of {len(facts.known)}"
+        raise Failure(Reason.USAGE, detail)
 
 
 def check_finish(facts: Facts, answer: TextAnswer) -> None:

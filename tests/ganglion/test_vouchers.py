@@ -97,6 +97,9 @@ def test_messages_and_terms_travel() -> None:
     request = TextRequest(b"i" * 16, "m", sampling, 8, prompt="x", pay=terms)
     assert TextRequest.from_bytes(request.to_bytes()) == request
     assert b"pay" not in replace(request, pay=None).to_bytes()
+    shared = replace(request, cache=b"12345678")
+    assert TextRequest.from_bytes(shared.to_bytes()) == shared
+    assert b"cache" not in replace(request, pay=None).to_bytes()
 
 
 def test_prices_round_up_an_answer_not_a_token() -> None:
@@ -109,6 +112,19 @@ def test_prices_round_up_an_answer_not_a_token() -> None:
     assert [terms.due(5, sent) for sent in (0, 1, 2)] == [0, 5, 6]
     assert prices.covers(prices)
     assert not prices.covers(replace(prices, cached=500_001))
+
+
+@given(*[st.integers(0, 10**6)] * 6)
+def test_what_is_cached_never_costs_more(
+    read: int, cached: int, sent: int, price: int, less: int, answer: int
+) -> None:
+    prices, cached = UnitPrices(price, min(less, price), answer), min(cached, read)
+    assert UnitPrices.from_json(prices.to_json()) == prices
+    terms = PayTerms(0, 0, prices)
+    assert 0 <= terms.due(read, sent, cached) <= terms.due(read, sent)
+    if price < less:
+        with pytest.raises(BadMessage, match="cannot cost more"):
+            UnitPrices.from_json(UnitPrices(price, less, answer).to_json())
 
 
 def test_the_payee_believes_what_the_chain_would() -> None:

@@ -128,7 +128,10 @@ async def test_streaming_gives_the_same_text_and_usage(gateway: Gatewayed) -> No
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert text == whole.choices[0].message.content  # the caller's seed names the stream
     assert chunks[0].choices[0].delta.role == "assistant"
-    assert chunks[-1].usage == whole.usage
+    told, before = chunks[-1].usage, whole.usage
+    assert before.prompt_tokens_details.cached_tokens == 0
+    assert told.prompt_tokens_details.cached_tokens == 16  # a page of the same prompt
+    assert told.total_tokens == before.total_tokens == before.prompt_tokens + told.completion_tokens
     assert chunks[-2].choices[0].finish_reason == whole.choices[0].finish_reason
 
 

@@ -105,6 +105,7 @@ async def test_twenty_tokens_to_one_and_forty_four_to_the_next(
         reply = await m.complete(0, PROMPT, **LONG)
         await m.settled()
         usage = reply["usage"]
+        assert usage.pop("prompt_tokens_details") == {"cached_tokens": 0}
         assert usage == {"prompt_tokens": 12, "completion_tokens": 64, "total_tokens": 76}
         (first,), (second,) = [await m.answers(miner) for miner in m.miners]
         assert (first.tokens, first.amount) == (20, 32)
