@@ -109,8 +109,10 @@ WEIGHT_FAULTS: Mapping[str, Callable[[ExactLlama], ExactLlama]] = {
 class AlteredPrompt(TextService):
     """Answers a prompt with one byte changed."""
 
-    def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
-        order = super().accept(body, caller, priority)
+    def accept(
+        self, body: bytes, caller: bytes, priority: float = 0.0, sealed: bool = False
+    ) -> Order:
+        order = super().accept(body, caller, priority, sealed)
         prompt = list(order.job.prompt)
         prompt[len(prompt) // 2] ^= 1
         order.job = replace(order.job, prompt=tuple(prompt))
@@ -120,8 +122,10 @@ class AlteredPrompt(TextService):
 class OwnTemperature(TextService):
     """Samples at 0.3 whatever was asked (at 1.0 where 0.3 or less was)."""
 
-    def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
-        order = super().accept(body, caller, priority)
+    def accept(
+        self, body: bytes, caller: bytes, priority: float = 0.0, sealed: bool = False
+    ) -> Order:
+        order = super().accept(body, caller, priority, sealed)
         asked = order.request.sampling
         other = replace(asked, temperature=0.3 if asked.temperature > 0.3 else 1.0)
         order.job = replace(order.job, sampling=other)
@@ -131,8 +135,10 @@ class OwnTemperature(TextService):
 class OwnSeed(TextService):
     """Samples with a seed of its own choice."""
 
-    def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
-        order = super().accept(body, caller, priority)
+    def accept(
+        self, body: bytes, caller: bytes, priority: float = 0.0, sealed: bool = False
+    ) -> Order:
+        order = super().accept(body, caller, priority, sealed)
         other = replace(order.job.sampling, seed=secrets.token_bytes(32))
         order.job = replace(order.job, sampling=other)
         return order
@@ -141,8 +147,10 @@ class OwnSeed(TextService):
 class EarlyStop(TextService):
     """Stops after half of the tokens and calls it the end."""
 
-    def accept(self, body: bytes, caller: bytes, priority: float = 0.0) -> Order:
-        order = super().accept(body, caller, priority)
+    def accept(
+        self, body: bytes, caller: bytes, priority: float = 0.0, sealed: bool = False
+    ) -> Order:
+        order = super().accept(body, caller, priority, sealed)
         order.job = replace(order.job, limit=max(1, order.job.limit // 2))
         return order
 
