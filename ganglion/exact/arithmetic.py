@@ -11,7 +11,7 @@ them. Accuracy is that of float32.
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -205,26 +205,38 @@ def _sin_cos(angle: Decimal, two_pi: Decimal) -> tuple[float, float]:
     return float(sums[1]), float(sums[0])
 
 
-def rotary_tables(positions: int, width: int, theta: float) -> tuple[Floats, Floats]:
-    """Cosines and sines [positions, width / 2] of rotary position embedding.
+@cache
+def _rates(width: int, theta: float) -> tuple[Decimal, ...]:
+    """theta**(-2 i / width) for every dimension."""
+    with localcontext() as context:
+        context.prec = 34
+        log_theta = Decimal(theta).ln()
+        return tuple((-log_theta * 2 * i / width).exp() for i in range(width // 2))
 
-    The angle of position p in dimension i is p * theta**(-2 i / width); steps of one position
-    and of 64 are computed in decimal and combined by the sum formulas in single operations.
-    """
-    half = width // 2
-    coarse = -(-positions // 64)
-    fine_at, coarse_at = np.empty((2, 64, half)), np.empty((2, coarse, half))
+
+@lru_cache(1 << 12)
+def _turns(steps: int, size: int, width: int, theta: float) -> tuple[Floats, Floats]:
+    """Sines and cosines [width / 2] of the angle of position steps * size."""
+    rates = _rates(width, theta)
     with localcontext() as context:
         context.prec = 34
         two_pi = Decimal("6.2831853071795864769252867665590057683943387987502")
-        log_theta = Decimal(theta).ln()
-        for i in range(half):
-            rate = (-log_theta * 2 * i / width).exp()
-            for p in range(64):
-                fine_at[:, p, i] = _sin_cos(rate * p, two_pi)
-            for p in range(coarse):
-                coarse_at[:, p, i] = _sin_cos(rate * p * 64, two_pi)
-    (s, c), (S, C) = fine_at[:, None], coarse_at[:, :, None]
-    cosine = (C * c - S * s).reshape(-1, half)[:positions]
-    sine = (S * c + C * s).reshape(-1, half)[:positions]
-    return cosine, sine
+        found = np.array([_sin_cos(rate * steps * size, two_pi) for rate in rates])
+    return found[:, 0], found[:, 1]
+
+
+def rotary_at(position: int, width: int, theta: float) -> tuple[Floats, Floats]:
+    """Cosines and sines [width / 2] of rotary position embedding at one position.
+
+    The angle of position p in dimension i is p * theta**(-2 i / width); those of p % 64 and of the
+    rest are computed in decimal and combined by the sum formulas in single operations.
+    """
+    coarse, fine = divmod(position, 64)
+    (s, c), (S, C) = _turns(fine, 1, width, theta), _turns(coarse, 64, width, theta)
+    return C * c - S * s, S * c + C * s
+
+
+def rotary_tables(positions: int, width: int, theta: float) -> tuple[Floats, Floats]:
+    """`rotary_at` of the first positions, [positions, width / 2] each."""
+    found = np.array([rotary_at(p, width, theta) for p in range(positions)])
+    return np.ascontiguousarray(found[:, 0]), np.ascontiguousarray(found[:, 1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganglion.exact.program import ByteTokens
 from neurons.engine.base import EngineError
 from neurons.engine.folder import read_json
 
@@ -33,8 +34,8 @@ class ByteTokenizer:
             raise EngineError(f"the tokenizer of {folder} is not byte-level: use --engine hf")
         added = {t.get("content"): t.get("id") for t in spec.get("added_tokens") or []}
         try:
-            self.bos, self.eos = int(added["<|bos|>"]), int(added["<|eos|>"])
-            self.roles = {role: int(added[f"<|{role}|>"]) for role in ROLES}
+            names = ("bos", "eos", *ROLES)
+            self.special = ByteTokens(*(int(added[f"<|{name}|>"]) for name in names))
         except (KeyError, TypeError) as e:
             raise EngineError(f"the tokenizer of {folder} lacks the special token {e}") from e
 
@@ -44,7 +45,7 @@ class ByteTokenizer:
 
     def complete(self, text: str) -> list[int]:
         """The prompt that asks to continue the text."""
-        return [self.bos, *self.encode(text)]
+        return self.special.complete(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of the byte tokens, special tokens left out."""
@@ -52,10 +53,6 @@ class ByteTokenizer:
 
     def chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """The prompt that asks for the assistant's next turn; ValueError for an unknown role."""
-        prompt = [self.bos]
-        for role, content in messages:
-            if role not in self.roles:
-                raise ValueError(f"a message's role is one of {', '.join(ROLES)}")
-            prompt += [self.roles[role], *self.encode(content)]
-            prompt += [self.eos] if role == "assistant" else []
-        return [*prompt, self.roles["assistant"]]
+        if any(role not in ROLES for role, _ in messages):
+            raise ValueError(f"a message's role is one of {', '.join(ROLES)}")
+        return self.special.chat(messages)
