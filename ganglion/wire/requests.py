@@ -17,9 +17,9 @@ from ganglion.wire.seeds import draw_seed
 
 ORDER_DOMAIN = b"ganglion/order/1"
 COMMIT_DOMAIN = b"ganglion/commit/1"
+SALT_DOMAIN = b"ganglion/salt/1"
 MAX_MODEL = 96
 NONCE_SIZE = 16
-SALT_SIZE = 32
 MAX_OUTPUT = 4_096
 """Bytes of the longest output that the chain keeps."""
 Digest = Annotated[bytes, Fixed(32)]
@@ -63,6 +63,11 @@ def commitment(salt: bytes, receipt: bytes, output: bytes) -> bytes:
     has committed to is of no use to anybody else.
     """
     return blake2_256(COMMIT_DOMAIN + salt + receipt + blake2_256(output))
+
+
+def derive_salt(secret: bytes, order: bytes) -> bytes:
+    """A miner's salt for an order: it alone knows it, and knows it again after a restart."""
+    return blake2_256(SALT_DOMAIN + secret + order)
 
 
 def cut(text: str) -> bytes:

@@ -37,6 +37,7 @@ from neurons.miner.hardware_options import hardware_service, measure_hardware
 from neurons.miner.lessees import watch_leases
 from neurons.miner.options import contradiction, parser
 from neurons.miner.redeemer import open_till
+from neurons.miner.requests import watch_requests
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
 
@@ -194,6 +195,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         await standings.refresh()
         await chain.publish(options.external_host or options.host, server.port)
         await post_ask(options, chain, services.name, stack)
+        await watch_requests(options, chain, services.text, stack)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)
         settle_memory()
