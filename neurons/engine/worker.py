@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from neurons.engine.base import Claim, EngineError, LanguageModel, Output, prefill
@@ -21,6 +23,14 @@ log = logging.getLogger(__name__)
 
 Command = Callable[[], None]
 _STOP = None
+
+HOLD_SECONDS = 0.008
+"""How long a token may wait for those that follow it, half of what a screen takes for a picture:
+what leaves together costs miner, gateway and caller one turn. An answer's first token and its last
+do not wait."""
+
+LONG_PASS = 64
+"""Tokens of a pass that may take so long that nothing waits for its end."""
 
 
 class TextEngine(Protocol):
@@ -55,19 +65,22 @@ class TextEngine(Protocol):
 
 @dataclass(slots=True)
 class _Listener:
-    """Where the tokens of one job go."""
+    """Where the tokens of one job go; `held` are those made since the last were `sent`."""
 
     loop: asyncio.AbstractEventLoop
     inbox: asyncio.Queue[Token | Exception]
+    held: list[Token] = field(default_factory=list)
+    sent: float = -math.inf
 
     def put(self, item: Token | Exception) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
 
 
-def _put_all(pairs: Sequence[tuple[_Listener, Token]]) -> None:
-    for listener, token in pairs:
-        listener.inbox.put_nowait(token)
+def _put_all(pairs: Sequence[tuple[_Listener, Sequence[Token]]]) -> None:
+    for listener, tokens in pairs:
+        for token in tokens:
+            listener.inbox.put_nowait(token)
 
 
 class Worker:
@@ -184,6 +197,8 @@ class Worker:
         rows = self._scheduler.plan()
         if not rows:
             return False
+        if sum(len(row.tokens) for row in rows) >= LONG_PASS:
+            self._send(self._listeners.values())
         try:
             tokens = self._scheduler.absorb(self.model.forward(self._cache, rows))
         except (ArithmeticError, MemoryError, RuntimeError, ValueError, LookupError) as e:
@@ -194,21 +209,35 @@ class Worker:
         return True
 
     def _deliver(self, tokens: Sequence[Token]) -> None:
-        """Hand a pass's tokens to their listeners; waking a loop once a token would cost more
-        than the tokens."""
-        ready: dict[asyncio.AbstractEventLoop, list[tuple[_Listener, Token]]] = {}
+        """Hand on a pass's tokens, with those held before, unless they are to wait."""
+        due, late = list[_Listener](), time.monotonic() - HOLD_SECONDS
         for token in tokens:
             self.tokens_made += 1
             listener = self._listeners.get(token.key)
-            if listener is not None:
-                ready.setdefault(listener.loop, []).append((listener, token))
-                if token.finish is not None:
-                    del self._listeners[token.key]
+            if listener is None:
+                continue
+            listener.held.append(token)
+            if token.finish is not None:
+                del self._listeners[token.key]
+            if token.finish is not None or listener.sent <= late:
+                due.append(listener)
+        self._send(due)
+
+    def _send(self, listeners: Iterable[_Listener]) -> None:
+        """Hand on what is held for these; waking a loop once a token would cost more than the
+        tokens."""
+        ready: dict[asyncio.AbstractEventLoop, list[tuple[_Listener, Sequence[Token]]]] = {}
+        now = time.monotonic()
+        for listener in listeners:
+            if listener.held:
+                ready.setdefault(listener.loop, []).append((listener, listener.held))
+                listener.held, listener.sent = [], now
         for loop, pairs in ready.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_put_all, pairs)
 
     def _fail(self, error: EngineError) -> None:
+        self._send(self._listeners.values())
         for key, listener in list(self._listeners.items()):
             self._scheduler.cancel(key)
             listener.put(error)
