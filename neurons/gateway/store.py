@@ -24,6 +24,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     create_engine,
+    delete,
     event,
     insert,
     inspect,
@@ -43,6 +44,7 @@ log = logging.getLogger("gateway")
 T = TypeVar("T")
 STALE_SECONDS = 3600.0
 KEYS_REMEMBERED = 4096
+SAMPLES_KEPT = 1000
 ANYBODY = "anybody"
 """The id and name of the key of who has none; other ids are hexadecimal."""
 
@@ -321,7 +323,8 @@ class Store:
     async def add_sample(
         self, netuid: int, miner: str, body: bytes, answer: dict[str, Any], total_ms: int
     ) -> None:
-        """Keep a request and its answer for a validator to judge."""
+        """Keep a request and its answer for a validator to judge, while they are among the latest
+        `SAMPLES_KEPT`: people's words are not hoarded."""
         row = {
             "netuid": netuid,
             "miner": miner,
@@ -329,16 +332,23 @@ class Store:
             "answer": json.dumps(answer),
             "total_ms": total_ms,
         }
-        await self._run(lambda connection: connection.execute(insert(samples).values(row)))
+
+        def work(connection: Connection) -> None:
+            made = connection.execute(insert(samples).values(row)).inserted_primary_key
+            if made is not None:
+                old = samples.c.id <= made[0] - SAMPLES_KEPT
+                connection.execute(delete(samples).where(old))
+
+        await self._run(work)
 
     async def take_samples(self, netuid: int, most: int) -> list[dict[str, Any]]:
-        """Up to `most` samples nobody judged yet; they count as judged from now on."""
+        """Up to `most` samples, the latest first; they are not kept after that."""
 
         def work(connection: Connection) -> list[dict[str, Any]]:
             fresh = select(samples).where(samples.c.judged.is_(False), samples.c.netuid == netuid)
-            rows = connection.execute(fresh.order_by(samples.c.id).limit(most)).all()
-            ids = [row.id for row in rows]
-            connection.execute(update(samples).where(samples.c.id.in_(ids)).values(judged=True))
+            rows = connection.execute(fresh.order_by(samples.c.id.desc()).limit(most)).all()
+            taken = samples.c.id.in_([row.id for row in rows])
+            connection.execute(delete(samples).where(taken))
             return [{**row._mapping, "answer": json.loads(row.answer)} for row in rows]
 
         return await self._run(work)

@@ -282,7 +282,7 @@ async def test_a_validator_judges_what_the_gateway_delivered(gateway: Gatewayed)
     row["answer"]["tokens"][0] ^= 1
     await gateway.store.add_sample(NETUID, row["miner"], row["body"], row["answer"], 1)
     await gateway.store.add_sample(NETUID, row["miner"], b"{}", {}, 1)
-    [(hotkey, forged), (_, unreadable)] = await checks.round()
+    [(_, unreadable), (hotkey, forged)] = await checks.round()
     assert hotkey == row["miner"]
     assert forged.hard
     assert unreadable.reason is Reason.OURS

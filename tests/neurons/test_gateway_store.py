@@ -217,13 +217,20 @@ async def test_a_gateway_that_runs_releases_what_dead_ones_hold(
     cleaning.cancel()
 
 
-async def test_samples_are_handed_out_once(store: Store) -> None:
+async def test_samples_are_handed_out_once_the_latest_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netuid = secrets.randbelow(10**6)
     for i in range(3):
         await store.add_sample(netuid, f"miner{i}", b"body", {"tokens": [i]}, 5)
     first, rest = await store.take_samples(netuid, 2), await store.take_samples(netuid, 9)
-    assert [s["answer"]["tokens"] for s in first + rest] == [[0], [1], [2]]
+    assert [s["answer"]["tokens"] for s in first + rest] == [[2], [1], [0]]
     assert await store.take_samples(netuid, 9) == []
+    monkeypatch.setattr("neurons.gateway.store.SAMPLES_KEPT", 2)
+    for i in range(5):
+        await store.add_sample(netuid, "miner", b"body", {"tokens": [i]}, 5)
+    kept = await store.take_samples(netuid, 9)
+    assert [s["answer"]["tokens"] for s in kept] == [[4], [3]]
 
 
 def test_an_unusable_url_is_one_sentence(tmp_path: Path) -> None:
