@@ -316,8 +316,8 @@ class Inference:
         self, neuron: Neuron, progress: _Progress, body: bytes, answer: TextAnswer, first: int
     ) -> Answer:
         signed = answer.signed
-        if signed is None or list(signed.receipt.tokens) != answer.tokens:
-            raise BadReceipt("the receipt is about other tokens than were streamed")
+        answer.check_bill()
+        assert signed is not None
         seed = progress.request.sampling.seed
         receipts.check(signed, self._expected(neuron, body, signed, seed, first))
         kind = None
@@ -359,6 +359,7 @@ class Inference:
                 reply = await self._caller.fetch(Target.of(neuron), "POST", wire_vectors.PATH, body)
                 answer = EmbedAnswer.from_bytes(reply, len(texts))
                 receipts.check(answer.signed, self._expected(neuron, body, answer.signed, NO_SEED))
+                answer.check_bill()
                 if answer.signed.receipt.evidence != wire_vectors.evidence(
                     vector_bytes(answer.vectors)
                 ):

@@ -164,6 +164,18 @@ def _decrypt(cipher: Aead, box: bytes, label: bytes) -> bytes:
         raise BadSeal("the seal is broken: altered on its way, or not for this key") from e
 
 
+def outer_usage(name: str, content: bytes, is_first: bool) -> object:
+    """The usage that relays read beside a sealed event: the prompt's with the first one, all with
+    the last. KeyError, TypeError or ValueError for a malformed event."""
+    if name == "done":
+        return orjson.loads(content)["usage"]
+    if is_first and name == "tokens" and b'"prompt_tokens"' in content:
+        given = orjson.loads(content)
+        counts = given["prompt_tokens"], len(given["tokens"]), given.get("cached_tokens", 0)
+        return usage_of(*counts)
+    return None
+
+
 class Opener:
     """The asker's side of one request: what to send, and how to read the answer's events."""
 
@@ -187,7 +199,17 @@ class Opener:
         inner = _decrypt(self._answer, _unboxed(given), self._next.to_bytes(4, "little"))
         self._next += 1
         inside, _, content = inner.partition(b"\n")
-        return inside.decode("utf-8", "replace"), content
+        name = inside.decode("utf-8", "replace")
+        if given.get("usage") != self._billed(name, content):
+            raise BadSeal("the miner bills other counts outside of the seal than inside")
+        return name, content
+
+    def _billed(self, name: str, content: bytes) -> object:
+        """What relays may be told beside this event; see `outer_usage`."""
+        try:
+            return outer_usage(name, content, self._next == 1)
+        except (KeyError, TypeError, ValueError) as e:
+            raise BadSeal("an event inside the seal is malformed") from e
 
 
 class Answerer:
@@ -203,12 +225,9 @@ class Answerer:
         box = self._cipher.encrypt(inner, self._next.to_bytes(4, "little"))
         self._next += 1
         outer: dict[str, Any] = {"box": base64.b64encode(box).decode()}
-        if name == "done":
-            outer["usage"] = orjson.loads(content)["usage"]
-        elif self._next == 1 and name == "tokens" and b'"prompt_tokens"' in content:
-            given = orjson.loads(content)
-            counts = given["prompt_tokens"], len(given["tokens"]), given.get("cached_tokens", 0)
-            outer["usage"] = usage_of(*counts)
+        usage = outer_usage(name, content, self._next == 1)
+        if usage is not None:
+            outer["usage"] = usage
         return EVENT, orjson.dumps(outer)
 
 

@@ -205,6 +205,17 @@ class TextAnswer:
         """Tokens of the prompt, and those that were in the cache."""
         return self.prompt_tokens, self.cached_tokens
 
+    def check_bill(self) -> None:
+        """Raise BadReceipt unless the miner has signed all that it bills: these tokens, this end,
+        this count of the prompt. A bill is no more than a copy of the receipt."""
+        if self.signed is None or list(self.signed.receipt.tokens) != self.tokens:
+            raise BadReceipt("the receipt is about other tokens than were streamed")
+        receipt = self.signed.receipt
+        if (receipt.finish, receipt.prompt_tokens) != (self.finish, self.prompt_tokens):
+            raise BadReceipt("the receipt tells another end or another prompt than the stream")
+        if self.completion_tokens != len(receipt.tokens):
+            raise BadReceipt("the bill counts other tokens than the receipt holds")
+
     def take(self, event: str, data: bytes) -> bool:
         """Add one event; True when the answer is complete.
 

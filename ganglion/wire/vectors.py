@@ -99,4 +99,10 @@ class EmbedAnswer:
         vectors = np.stack([np.frombuffer(row, "<f4") for row in raw])
         if not np.isfinite(vectors).all():
             raise BadMessage("a vector holds an infinity or NaN")
-        return cls(vectors, fields.integer(usage, "prompt_tokens", 0, (1 << 31) - 1, None), signed)
+        counted = fields.integer(usage, "prompt_tokens", 0, (1 << 31) - 1, None)
+        return cls(vectors, counted, signed)
+
+    def check_bill(self) -> None:
+        """Raise BadReceipt unless the miner has signed what it bills."""
+        if self.signed.receipt.prompt_tokens != self.prompt_tokens:
+            raise BadReceipt("the receipt counts other tokens than the bill")

@@ -153,6 +153,7 @@ class EmbedGateway:
                 NO_SEED,
             ),
         )
+        answer.check_bill()
         if answer.signed.receipt.evidence != wire.evidence(vector_bytes(answer.vectors)):
             raise BadReceipt("the receipt commits to other vectors")
         self.router.on_first_token(miner, time.monotonic() - began)
