@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.sql.dml import UpdateBase
 
 from neurons.gateway.tables import api_keys, receipts, requests
 
+
+class Change:
+    """A statement that changes rows, put into a database's own words once.
+
+    SQLAlchemy's work on a statement takes several times as long as the statement itself, so these
+    go to the driver as they are. `columns` are those that an INSERT fills.
+    """
+
+    def __init__(self, clause: UpdateBase, columns: Sequence[str] | None = None) -> None:
+        self._clause, self._columns = clause, columns
+        self._words: dict[str, tuple[str, dict[str, Any], list[str] | None]] = {}
+
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> int:
+        """How many rows it changed."""
+        known = self._words.get(connection.dialect.name)
+        text, fixed, order = known or self._put(connection)
+        values = {**fixed, **given}
+        placed = values if order is None else tuple(values[name] for name in order)
+        return connection.exec_driver_sql(text, placed).rowcount
+
+    def _put(self, connection: Connection) -> tuple[str, dict[str, Any], list[str] | None]:
+        compiled = self._clause.compile(connection, column_keys=self._columns)
+        order = list(compiled.positiontup or ()) if compiled.positional else None
+        words = str(compiled), dict(compiled.params), order
+        self._words[connection.dialect.name] = words
+        return words
+
+
 KEY = select(api_keys).where(api_keys.c.id == bindparam("key"))
 
-RESERVE = (
+RESERVE = Change(
     update(api_keys)
     .where(
         api_keys.c.id == bindparam("key"),
@@ -26,7 +57,10 @@ RESERVE = (
 """Checks everything about a key and reserves, at once: only a refusal looks for its reason. (LIKE
 would take upper for lower case in SQLite; `replace` finds a name as it is spelt, everywhere.)"""
 
-BEGIN = insert(requests)
+BEGIN = Change(
+    insert(requests).values(state="open", prompt_tokens=0, completion_tokens=0, cost=0),
+    ("id", "key_id", "idempotency", "digest", "model", "reserved", "created"),
+)
 
 EARLIER = select(requests).where(
     requests.c.key_id == bindparam("key"), requests.c.idempotency == bindparam("again")
@@ -34,7 +68,7 @@ EARLIER = select(requests).where(
 
 _OPEN = (requests.c.id == bindparam("request"), requests.c.state == "open")
 
-FINISH = (
+_FINISH = (
     update(requests)
     .where(*_OPEN)
     .values(
@@ -46,16 +80,17 @@ FINISH = (
         response=bindparam("body"),
     )
 )
+FINISH = Change(_FINISH)
 """Ends an open request, once."""
 
-BREAK_OFF = FINISH.values(idempotency=None)
+BREAK_OFF = Change(_FINISH.values(idempotency=None))
 """The same for one without a whole response: there is nothing to give again, so its idempotency
 key may be used again."""
 
-FAIL = update(requests).where(*_OPEN).values(state="failed", cost=0, idempotency=None)
+FAIL = Change(update(requests).where(*_OPEN).values(state="failed", cost=0, idempotency=None))
 """Ends an open request that brought nothing; its idempotency key may be used again."""
 
-SPEND = (
+SPEND = Change(
     update(api_keys)
     .where(api_keys.c.id == bindparam("key"))
     .values(
@@ -64,7 +99,7 @@ SPEND = (
     )
 )
 
-KEEP = insert(receipts)
+KEEP = Change(insert(receipts), [column.name for column in receipts.columns])
 
 
 def named(model: str) -> str:

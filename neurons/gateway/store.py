@@ -272,12 +272,12 @@ class Store:
         finish = sql.BREAK_OFF if outcome.response is None else sql.FINISH
 
         def work(connection: Connection) -> None:
-            if not connection.execute(finish, ending).rowcount:
+            if not finish.run(connection, ending):
                 return
             spent = {"key": key_id, "held": order.reserve, "price": outcome.cost}
-            connection.execute(sql.SPEND, spent)
-            if kept:
-                connection.execute(sql.KEEP, kept)
+            sql.SPEND.run(connection, spent)
+            for part in kept:
+                sql.KEEP.run(connection, part)
 
         await self._run(work, key_id)
 
@@ -398,19 +398,18 @@ def _open(connection: Connection, key: Parts, order: Order) -> Opened:
         "named": sql.named(order.model),
         "amount": order.reserve,
     }
-    if not connection.execute(sql.RESERVE, wanted).rowcount:
+    if not sql.RESERVE.run(connection, wanted):
         raise _refusal(connection, key, order)
     begun = {
         "id": order.id,
         "key_id": identity,
         "idempotency": order.idempotency,
         "digest": order.digest,
-        "state": "open",
         "model": order.model,
         "reserved": order.reserve,
         "created": time.time(),
     }
-    connection.execute(sql.BEGIN, begun)
+    sql.BEGIN.run(connection, begun)
     return Opened(identity)
 
 
@@ -436,8 +435,8 @@ def _answered_before(before: Any, order: Order, key_id: str) -> Opened:
 
 def _fail(connection: Connection, order: Order, key_id: str) -> None:
     """Close an open request at no cost; a second closing changes nothing."""
-    if connection.execute(sql.FAIL, {"request": order.id}).rowcount:
-        connection.execute(sql.SPEND, {"key": key_id, "held": order.reserve, "price": 0})
+    if sql.FAIL.run(connection, {"request": order.id}):
+        sql.SPEND.run(connection, {"key": key_id, "held": order.reserve, "price": 0})
 
 
 def _release_stale(connection: Connection, now: float) -> int:
