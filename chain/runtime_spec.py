@@ -30,6 +30,7 @@ from chain.pallets import (
     preimage,
     proxy,
     randomness,
+    reports,
     requests,
     safe_mode,
     scheduler,
@@ -94,6 +95,7 @@ def make_runtime() -> Runtime:
             105: jobs.pallet,
             106: intents.pallet,
             108: requests.pallet,
+            109: reports.pallet,
             110: vouching.pallet,
         },
         (
@@ -119,6 +121,7 @@ def make_runtime() -> Runtime:
             *SUBTENSOR_APIS,
             proxy_filter_api,
             market_api,
+            reports.reports_api,
         ),
         call_filter=call_filter,
         guards=(guard,),
