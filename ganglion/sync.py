@@ -48,6 +48,10 @@ class BackgroundLoop:
         finally:
             future.cancel()
 
+    def call(self, work: Callable[[], None]) -> None:
+        """Run something there soon, without waiting for it. RuntimeError if the loop has ended."""
+        self._loop.call_soon_threadsafe(work)
+
     def iterate(self, source: AsyncIterator[T]) -> Iterator[T]:
         """Iterate over an asynchronous iterator, closing it in the end."""
         try:

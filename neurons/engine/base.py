@@ -31,6 +31,10 @@ class EngineError(Exception):
     """An engine cannot be loaded or cannot serve a request; the message says why."""
 
 
+class Unavailable(EngineError):
+    """The engine cannot work now, and may be able to soon: not the request's fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """What a model is: names, hashes and sizes that requests, receipts and judges refer to.

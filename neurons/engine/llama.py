@@ -266,12 +266,11 @@ def complete(folder: Path) -> Iterator[None]:
         raise EngineError(f"{folder}: the weights lack the tensor {e.args[0]}") from e
 
 
-def load_blocks(folder: Path, name: str, blocks: range) -> ExactBlocks:
-    """Some blocks of the model in a folder; no other tensors are kept in memory."""
-    shape, card = described(folder, name)
+def load_blocks(folder: Path, shape: Shape, card: ModelCard, blocks: range) -> ExactBlocks:
+    """Some blocks of a `described` folder; no other tensors are read."""
     if not 0 <= blocks.start < blocks.stop <= shape.layers:
         raise EngineError(
-            f"{folder} has blocks 0 to {shape.layers}, so {blocks.start}:{blocks.stop} is no span"
+            f"{folder} has blocks 0:{shape.layers}, so {blocks.start}:{blocks.stop} is no span"
         )
     heads = tuple(f"model.layers.{i}." for i in blocks)
     tensors = read_model(folder, lambda tensor: tensor.startswith(heads))
@@ -279,9 +278,8 @@ def load_blocks(folder: Path, name: str, blocks: range) -> ExactBlocks:
         return ExactBlocks(shape, tensors, card, blocks)
 
 
-def load_ends(folder: Path, name: str) -> ExactEnds:
-    """Embedding, final norm and output layer of the model in a folder, and nothing else."""
-    shape, card = described(folder, name)
+def load_ends(folder: Path, shape: Shape, card: ModelCard) -> ExactEnds:
+    """Embedding, final norm and output layer of a `described` folder, and nothing else."""
     tensors = read_model(folder, lambda tensor: not tensor.startswith("model.layers."))
     with complete(folder):
         return ExactEnds(shape, tensors, card)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from neurons.engine.base import Claim, EngineError, LanguageModel, Output, prefill
+from neurons.engine.base import Claim, EngineError, LanguageModel, Output, Unavailable, prefill
 from neurons.engine.batch import Job, Overloaded, Scheduler, Token
 from neurons.engine.pages import PagePool
 
@@ -156,6 +156,8 @@ class Worker:
         def compute() -> None:
             try:
                 output = prefill(self.model, tokens, keep, claim)
+            except Unavailable as e:
+                loop.call_soon_threadsafe(settle, None, e)
             except (ArithmeticError, MemoryError, RuntimeError, ValueError, LookupError) as e:
                 loop.call_soon_threadsafe(settle, None, EngineError(f"the prefill failed: {e}"))
             else:
@@ -201,6 +203,10 @@ class Worker:
             self._send(self._listeners.values())
         try:
             tokens = self._scheduler.absorb(self.model.forward(self._cache, rows))
+        except Unavailable as e:  # a later pass may fare better
+            log.warning("a pass of %d requests is dropped: %s", len(rows), e)
+            self._fail(e)
+            return True
         except (ArithmeticError, MemoryError, RuntimeError, ValueError, LookupError) as e:
             log.exception("a forward pass failed; its %d requests are dropped", len(rows))
             self._fail(EngineError(f"the engine failed: {type(e).__name__}"))

@@ -24,6 +24,7 @@ from ganglion.wire import vectors as embedding
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.paid import VOUCHER_PATH
 from ganglion.wire.sealed import KeyRing, UnknownKey
+from neurons.engine.base import Unavailable
 from neurons.engine.batch import Overloaded
 from neurons.http import Answer, Gate, Handler, Refusal, Reply, Signed, application, json_response
 from neurons.miner.attest import AttestService
@@ -175,6 +176,9 @@ class MinerApp:
         except Overloaded as e:
             self.refused["busy"] += 1
             raise Refusal(503, "busy", str(e), 1) from e
+        except Unavailable as e:
+            self.refused["unavailable"] += 1
+            raise Refusal(503, "unavailable", str(e), 5) from e
         return await self._stream(request, first, wrap, events)
 
     async def _stream(

@@ -17,7 +17,7 @@ from ganglion.wire import receipts
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import Finish, Receipt, SignedReceipt
 from ganglion.wire.text import TextRequest, done_event, error_event, tokens_event
-from neurons.engine.base import EngineError, Patterns, Tokenizer
+from neurons.engine.base import EngineError, Patterns, Tokenizer, Unavailable
 from neurons.engine.batch import Job, Overloaded, Token
 from neurons.engine.worker import TextEngine
 from neurons.identity import Identity
@@ -117,7 +117,8 @@ class TextService:
         return Order(request, caller, blake2_256(body), job)
 
     async def answer(self, order: Order) -> AsyncIterator[Event]:
-        """The events of an answer. Overloaded before the first event if there is no room."""
+        """The events of an answer. Overloaded before the first event if there is no room,
+        Unavailable if the engine cannot work now."""
         speller, tokens, states = Speller(self.tokenizer.decode, order.request.resume), [], []
         said = ""
         try:
@@ -137,6 +138,10 @@ class TextService:
                     yield self.finish(*closing)
                 else:
                     yield await asyncio.to_thread(self.finish, *closing)
+        except Unavailable as e:
+            if not tokens:  # nothing is on its way yet: the server can refuse
+                raise
+            yield error_event("engine", str(e))
         except (EngineError, toploc.BadProof) as e:
             yield error_event("engine", str(e))
         except ValueError as e:

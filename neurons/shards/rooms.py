@@ -1,0 +1,93 @@
+"""Whose caches a span server holds, and for how long. Sans-IO: times are seconds of any clock."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SESSIONS_A_FRONT = 64
+IDLE_SECONDS = 600.0
+"""How long a session may rest before its cache is freed; its front then sends its history again."""
+
+
+class NoRoom(Exception):
+    """The cache has not so many pages left."""
+
+
+class Gone(Exception):
+    """This server does not hold the session, though the front thinks so."""
+
+
+@dataclass(slots=True)
+class Room:
+    """The cache of one session of one front."""
+
+    cache: Any
+    pages: int
+    used: float
+
+
+class Rooms:
+    """At most `pages` pages, given out to sessions as fronts ask for them."""
+
+    def __init__(self, pages: int, idle: float = IDLE_SECONDS) -> None:
+        self.pages, self.idle = pages, idle
+        self._rooms: OrderedDict[tuple[bytes, bytes], Room] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    @property
+    def free(self) -> int:
+        """Pages that nobody holds."""
+        return self.pages - sum(room.pages for room in self._rooms.values())
+
+    def enter(
+        self, front: bytes, session: bytes, pages: int, fresh: bool, now: float,
+        make: Callable[[int], Any],
+    ) -> Room:  # fmt: skip
+        """The room of a session, made by `make(pages)` if it is new. NoRoom or Gone."""
+        self.expire(now)
+        at = (front, session)
+        room = self._rooms.get(at)
+        if room is not None and (fresh or room.pages != pages):
+            del self._rooms[at]
+            room = None
+            if not fresh:
+                raise Gone("the session had another size here")
+        if room is None:
+            room = self._open(at, pages, fresh, now, make)
+        room.used = now
+        self._rooms.move_to_end(at)
+        return room
+
+    def leave(self, front: bytes, session: bytes) -> None:
+        """Free a session's room, if it has one."""
+        self._rooms.pop((front, session), None)
+
+    def clear(self) -> None:
+        """Free all: the blocks have changed."""
+        self._rooms.clear()
+
+    def expire(self, now: float) -> None:
+        """Free the rooms that nobody has used for long."""
+        while self._rooms:
+            at, room = next(iter(self._rooms.items()))
+            if now - room.used < self.idle:
+                return
+            del self._rooms[at]
+
+    def _open(
+        self, at: tuple[bytes, bytes], pages: int, fresh: bool, now: float,
+        make: Callable[[int], Any],
+    ) -> Room:  # fmt: skip
+        if not fresh:
+            raise Gone("this server does not hold the session (any more): send its history")
+        if sum(front == at[0] for front, _ in self._rooms) >= SESSIONS_A_FRONT:
+            raise NoRoom(f"a front has at most {SESSIONS_A_FRONT} sessions here")
+        if pages > self.free:
+            raise NoRoom(f"{pages} pages are asked for, {self.free} of {self.pages} are free")
+        room = self._rooms[at] = Room(make(pages), pages, now)
+        return room
