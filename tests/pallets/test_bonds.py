@@ -21,7 +21,9 @@ from chain.pallets.bonds import (
     Slashed,
     SlashShare,
     UnbondingDelay,
+    Withdrawn,
 )
+from chain.pallets.channels_store import ChallengeWindow
 from chain.pallets.market import TotalBurned
 from chain.pallets.subtensor.storage_network import NetworksAdded
 from chain.pallets.system import BlockHash
@@ -309,3 +311,20 @@ def test_what_is_reserved_is_what_bonds_hold(steps):
         held = s[Bonds, NET, HOT]
         assert reserved(s, BOB) == (held.amount + held.unbonding if held else 0)
         assert s[TotalIssuance] + s[TotalBurned] == before
+
+
+def test_a_claim_reaches_who_redeems_closes_and_unbonds_at_once():
+    """So channels need not hold earnings back: the bond waits longer than they would."""
+    s = town()
+    ok(s, ALICE, "Channels.open", HOT, 10 * TAO, BlockNumber(5_000), 1, None)
+    ok(s, BOB, "Bonds.unbond", NET, HOT, 10 * TAO)
+    ok(s, HOT, "Channels.close", 0)
+    assert UnbondingDelay.value > 10 * ChallengeWindow.value
+    at_block(s, 1 + UnbondingDelay.value - 1)
+    fails(s, Error.TooEarly, BOB, "Bonds.withdraw", NET, HOT)
+    assert report(s).error is None
+    at_block(s, 1 + UnbondingDelay.value)
+    ok(s, BOB, "Bonds.withdraw", NET, HOT)
+    lost = 10 * TAO * SlashShare.value // 10**6
+    assert reserved(s, BOB) == 0
+    assert last(s, Withdrawn).amount == 10 * TAO - lost
