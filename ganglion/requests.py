@@ -16,7 +16,7 @@ from typing import Any
 from ganglion import ss58
 from ganglion.client import Client
 from ganglion.errors import EncodeError, GanglionError
-from ganglion.hashing import blake2_256
+from ganglion.hashing import blake2_256, twox_64, twox_128
 from ganglion.keys import Keypair
 from ganglion.runtime import Runtime
 from ganglion.view import Reads
@@ -24,7 +24,7 @@ from ganglion.wire.requests import NONCE_SIZE, Order
 from ganglion.wire.text import Sampling, TextRequest
 
 PALLET = "InferenceRequests"
-MODES = ("First", "Equal", "Median")
+RESULTS_PREFIX = twox_128(PALLET.encode()) + twox_128(b"Results")
 
 
 class NoResult(GanglionError):
@@ -266,6 +266,15 @@ async def results(view: Reads) -> list[ResultFacts]:
     """All answers, the oldest first."""
     found = await view.query_map(PALLET, "Results")
     return sorted((result_facts(n, value) for n, value in found), key=lambda r: r.number)
+
+
+def number_of(key: bytes) -> int | None:
+    """The number of the answer that is stored under a raw key; None for other keys."""
+    name, rest = key[: len(RESULTS_PREFIX)], key[len(RESULTS_PREFIX) :]
+    hashed, number = rest[:8], rest[8:]
+    if name != RESULTS_PREFIX or len(number) != 8 or twox_64(number) != hashed:
+        return None
+    return int.from_bytes(number, "little")
 
 
 def request_facts(number: int, found: dict[str, Any]) -> RequestFacts:

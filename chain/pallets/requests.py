@@ -33,7 +33,6 @@ from chain.pallets.requests_callbacks import ensure_callable
 from chain.pallets.requests_settle import expire as do_expire
 from chain.pallets.requests_settle import give_back, settle
 from chain.pallets.requests_store import (
-    MOST_SEATS,
     Accepted,
     Answer,
     Answered,
@@ -58,7 +57,6 @@ from chain.pallets.requests_store import (
     MaxWork,
     Median,
     NextRequestId,
-    Output,
     PalletAccount,
     Removed,
     Request,
@@ -90,7 +88,7 @@ from ganglion.hashing import blake2_256
 from ganglion.scale import u64
 from ganglion.units import AccountId, BlockNumber, Hash, NetUidStorageIndex, Rao
 from ganglion.wire.receipts import VERSION, Receipt
-from ganglion.wire.requests import Order, commitment
+from ganglion.wire.requests import MOST_SEATS, Order, Output, commitment
 
 MAX_TEMPERATURE = 2_000
 SETTLE_WEIGHT = rocks(100_000_000 + 60_000_000 * MOST_SEATS, 8 * MOST_SEATS, 8 * MOST_SEATS)

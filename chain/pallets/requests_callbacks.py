@@ -19,7 +19,6 @@ from chain.pallets.requests_store import (
     Data,
     Error,
     MaxCallbackWeight,
-    Output,
     PalletAccount,
 )
 from chain.pallets.sudo import outcome
@@ -30,7 +29,7 @@ from chain.runtime.origin import signed
 from chain.runtime.state import State
 from ganglion.scale import codec, u64
 from ganglion.units import AccountId
-from ganglion.wire.requests import MAX_OUTPUT
+from ganglion.wire.requests import MAX_OUTPUT, Output
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,23 +14,21 @@ from chain.pallets.requests_store import (
     Expired,
     Fulfilled,
     Missed,
-    Part,
     Record,
     Records,
     Request,
     Requests,
-    Result,
     Results,
     Seat,
     SeatDeposit,
     Shown,
-    Verdict,
 )
 from chain.pallets.system import Account, block_number
 from chain.pallets.system_types import AccountData
 from chain.runtime.state import State, clear_prefix, iter_items
 from ganglion.hashing import blake2_256
 from ganglion.units import BlockNumber, Hash, NetUid, Rao
+from ganglion.wire.requests import Part, Result, Verdict
 
 
 def settle(s: State, number: int, found: Request, started: BlockNumber) -> int:

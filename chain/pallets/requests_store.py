@@ -13,9 +13,8 @@ from chain.runtime.storage import Blake2, Identity, Map, Twox, Value, storage
 from ganglion.scale import AtMost, Enumeration, Outcome, u8, u16, u32, u64, variant
 from ganglion.units import AccountId, BlockNumber, Hash, NetUid, Rao
 from ganglion.wire.receipts import Finish
-from ganglion.wire.requests import MAX_OUTPUT
+from ganglion.wire.requests import MAX_OUTPUT, MOST_SEATS, Output, Result
 
-MOST_SEATS = 7
 MAX_INPUT = 4_096
 MAX_TOKENS = 1_024
 MAX_DATA = 256
@@ -23,7 +22,6 @@ MAX_KEY = 32
 
 Data = Annotated[bytes, AtMost(MAX_DATA)]
 Key = Annotated[bytes, AtMost(MAX_KEY)]
-Output = Annotated[bytes, AtMost(MAX_OUTPUT)]
 
 PalletAccount: Constant[AccountId] = constant(AccountId(b"modlinferreq".ljust(32, b"\0")))
 """The origin of callbacks; it holds nothing, and nobody signs for it."""
@@ -205,39 +203,6 @@ class Answer:
     exact: bool
     weights: Digest32
     evidence: Digest32
-
-
-class Verdict(IntEnum):
-    """How a miner's answer compares to the one that was taken."""
-
-    Agreed = 0
-    Dissented = 1
-    Missed = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one miner showed, and what came of it."""
-
-    hotkey: AccountId
-    verdict: Verdict
-    receipt: Hash | None
-    output: Hash | None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """An answer. `order` and the hash of the block `started` give the seed."""
-
-    requester: AccountId
-    netuid: NetUid
-    model: ModelId
-    order: Hash
-    started: BlockNumber
-    decided: BlockNumber
-    output: Output
-    parts: Annotated[tuple[Part, ...], AtMost(MOST_SEATS)]
-    deposit: Rao
 
 
 @dataclass(frozen=True, slots=True)

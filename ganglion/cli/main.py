@@ -27,6 +27,7 @@ OWN = {
     "lease": "lease capacity by the block: order, bid, accept, pay, close",
     "job": "markets of single jobs: list them, work on them, deliver",
     "intent": "sign what you would pay for, and fill what others signed",
+    "request": "let the chain ask a model, see who answers, prove an answer",
     "bond": "bond miners, and report one that contradicts itself",
     "vouch": "say whom you know to be a person of his own",
     "explain-error": "say what an error of the chain or of its pool means",

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Annotated
 
 from ganglion.hashing import blake2_256
 from ganglion.scale import AtMost, Fixed, codec, u16, u32, u64
+from ganglion.units import AccountId, BlockNumber, Hash, NetUid, Rao
 from ganglion.wire.seeds import draw_seed
 
 ORDER_DOMAIN = b"ganglion/order/1"
@@ -22,6 +24,8 @@ MAX_MODEL = 96
 NONCE_SIZE = 16
 MAX_OUTPUT = 4_096
 """Bytes of the longest output that the chain keeps."""
+MOST_SEATS = 7
+Output = Annotated[bytes, AtMost(MAX_OUTPUT)]
 Digest = Annotated[bytes, Fixed(32)]
 
 
@@ -74,3 +78,42 @@ def cut(text: str) -> bytes:
     """A text as an answer carries it: UTF-8, and whole characters up to the longest output."""
     raw = text.encode()
     return raw if len(raw) <= MAX_OUTPUT else raw[:MAX_OUTPUT].decode(errors="ignore").encode()
+
+
+# -- what the chain keeps of an answer, and proves -------------------------------------------------
+
+
+class Verdict(IntEnum):
+    """How a miner's answer compares to the one that was taken."""
+
+    Agreed = 0
+    Dissented = 1
+    Missed = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one miner showed, and what came of it."""
+
+    hotkey: AccountId
+    verdict: Verdict
+    receipt: Hash | None
+    output: Hash | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer. `order` and the hash of the block `started` give the seed."""
+
+    requester: AccountId
+    netuid: NetUid
+    model: Annotated[bytes, AtMost(MAX_MODEL)]
+    order: Hash
+    started: BlockNumber
+    decided: BlockNumber
+    output: Output
+    parts: Annotated[tuple[Part, ...], AtMost(MOST_SEATS)]
+    deposit: Rao
+
+
+RESULT = codec(Result)

@@ -56,7 +56,6 @@ from chain.pallets.requests_store import (
     SeatDeposit,
     SeedPolicy,
     Shown,
-    Verdict,
 )
 from chain.pallets.safe_mode import EnteredUntil
 from chain.pallets.subtensor.storage_network import NetworksAdded
@@ -69,7 +68,7 @@ from ganglion.hashing import blake2_256
 from ganglion.keys import Keypair, dev_key
 from ganglion.units import BlockNumber, Hash
 from ganglion.wire.receipts import Finish
-from ganglion.wire.requests import commitment
+from ganglion.wire.requests import Verdict, commitment
 
 KEYS = {k.account_id: k for k in map(dev_key, ("Alice", "Bob", "Charlie", "Dave", "Eve"))}
 MINERS = (BOB, CHARLIE, DAVE)
