@@ -1,7 +1,8 @@
 """Bonds (pallet 104, this chain's own): what a miner loses for signing two answers to one request.
 
 A bond is reserved for a hotkey on a subnet. Taking it back takes a delay, in which it can still be
-slashed. There is one claim, equivocation, and it is decided at once by the two receipts alone.
+slashed. The claim decided here is equivocation, at once and by the two receipts alone. What a
+miner's tokens should have been is for `disputes.py`; a bond with a dispute open about it stays.
 
 Who may be slashed: a miner whose hotkey signed, in the exact class, two receipts about the same
 request of the same caller with the same weights, seed, prompt length and starting point, in which
@@ -11,8 +12,8 @@ A miner of the fast class may honestly answer a repeated request in other words,
 are no claim; nor are answers of which one is the beginning of the other, nor other fingerprints of
 the same tokens, nor vectors.
 
-That a miner is not reachable slashes nothing, and what its tokens should have been is not judged
-here. Invariant: amount + unbonding of every bond is reserved on its payer's account.
+That a miner is not reachable slashes nothing. Invariant: amount + unbonding of every bond is
+reserved on its payer's account.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ Bonds: Map[Identity[NetUid], Blake2[AccountId], Bond | None] = storage()
 Punished: Map[Blake2[Hash], bool] = storage(default=False)
 """What slashes were about, so that none is for the same request twice."""
 
+Claims: Map[Identity[NetUid], Blake2[AccountId], u32] = storage(default=0)
+"""Open disputes about a hotkey, which hold its bond."""
+
 
 @event(0)
 class Bonded:
@@ -99,7 +103,7 @@ class Withdrawn:
 
 @event(3)
 class Slashed:
-    """A hotkey signed two answers to one request."""
+    """A hotkey signed two answers to one request, or wrong tokens."""
 
     netuid: NetUid
     hotkey: AccountId
@@ -124,6 +128,7 @@ class Error(Errors):
     NoConflict = error(9, "The receipts agree as far as both go.")
     BadSignature = error(10, "A receipt's signature is not the miner's.")
     AlreadyPunished = error(11, "The miner has been slashed for this request.")
+    ClaimsOpen = error(12, "A dispute about this miner is open.")
 
 
 REFUSED = {
@@ -160,11 +165,12 @@ def unbond(s: State, who: Signed, netuid: NetUid, hotkey: AccountId, amount: Rao
     s.emit(Unbonding(netuid, hotkey, amount, free_at))
 
 
-@call(2, weight=35_000_000, reads=2, writes=2)
+@call(2, weight=35_000_000, reads=3, writes=2)
 def withdraw(s: State, who: Signed, netuid: NetUid, hotkey: AccountId) -> None:
     """Take back what was unbonded, after the delay."""
     before = own(s, who, netuid, hotkey)
     ensure(before.unbonding > 0 and block_number(s) >= before.free_at, Error.TooEarly)
+    ensure(not s[Claims, netuid, hotkey], Error.ClaimsOpen)
     back = Rao(before.unbonding - unreserve(s, who, before.unbonding))
     if before.amount:
         s[Bonds, netuid, hotkey] = replace(before, unbonding=Rao(0), free_at=BlockNumber(0))

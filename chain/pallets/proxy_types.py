@@ -95,6 +95,7 @@ INDIRECT_VALUE = (
     | _calls("Bonds", "bond")
     | _calls("Jobs", "list approve")
     | _calls("Intents", "quote")
+    | _calls("Disputes", "publish accept open")
     | _calls("InferenceRequests", "request")
 )
 """Calls that send value on a detour; types that may move none are kept from them."""
