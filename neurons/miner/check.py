@@ -19,11 +19,12 @@ from ganglion.wire.call import Caller, Target
 from ganglion.wire.text import TextAnswer
 from neurons import program
 from neurons.chainlink import ChainLink
-from neurons.engine.load import Loaded, load
+from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
 from neurons.miner.attest import NoEvidence, command_evidence
 from neurons.miner.textgen import TextService
+from neurons.shards.options import load_model, release
 from neurons.validator.examiner import TextExaminer
 from neurons.validator.thresholds import agreed
 from subnets import registry
@@ -160,14 +161,17 @@ async def check(options: argparse.Namespace) -> None:
         for line in await chain_lines(client, options, hotkey):
             tell(line)
         if options.task == "text" and not bad:
-            loaded = load(options.engine, options.model)
+            genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
+            identity = Identity(hotkey, genesis, options.netuid)
+            loaded = load_model(options, identity)
             exact = loaded.model.card.exact
             entry, lines = await model_lines(client, options, hotkey, loaded.entry, exact)
             for line in lines:
                 tell(line)
-            genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
-            identity = Identity(hotkey, genesis, options.netuid)
-            async for line in probe_lines(loaded, entry, identity, options.draft == "lookup"):
-                tell(line)
+            try:
+                async for line in probe_lines(loaded, entry, identity, options.draft == "lookup"):
+                    tell(line)
+            finally:
+                release(loaded.model)
     if bad:
         raise NotReady(f"{bad} of these would keep this miner from earning")

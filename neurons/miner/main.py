@@ -18,7 +18,7 @@ from ganglion.wire.sealed import KeyRing
 from neurons import program
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.engine.drafts import Backend, ServerDrafter
-from neurons.engine.load import load, load_embedder
+from neurons.engine.load import load_embedder
 from neurons.engine.remote import RemoteWorker
 from neurons.engine.worker import TextEngine, Worker
 from neurons.http import Gate, Server, settle_memory
@@ -40,6 +40,8 @@ from neurons.miner.redeemer import open_till
 from neurons.miner.requests import watch_requests
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
+from neurons.shards.options import load_model, release
+from neurons.shards.program import main as serve_span
 
 log = logging.getLogger("miner")
 
@@ -71,6 +73,7 @@ class Services:
             await self.text.worker.close()
         else:
             self.text.worker.stop()
+        release(self.text.worker.model)
 
 
 Build = Callable[[argparse.Namespace, Identity], Services]
@@ -80,7 +83,7 @@ def build_services(options: argparse.Namespace, identity: Identity) -> Services:
     """The honest services that the options ask for."""
     if options.task == "embedding":
         return Services(embed=EmbedService(load_embedder(options.engine, options.model), identity))
-    loaded = load(options.engine, options.model)
+    loaded = load_model(options, identity)
     worker: TextEngine = Worker(
         loaded.model, options.pages, options.width, draft=options.draft == "lookup"
     )
@@ -208,6 +211,8 @@ def main(argv: Sequence[str], build: Build = build_services) -> int:
     """Run a miner with the services that `build` makes, or `check`; the exit code."""
     if list(argv[:1]) == ["hardware"]:
         return measure_hardware(argv[1:])
+    if list(argv[:1]) == ["span"]:
+        return serve_span(argv[1:])
     made, checking = parser(), list(argv[:1]) == ["check"]
     options = made.parse_args(argv[1:] if checking else argv)
     wrong = contradiction(options)

@@ -13,6 +13,7 @@ from neurons.miner.attest import words_of
 from neurons.miner.hardware_options import hardware_options
 from neurons.miner.redeemer import pay_options
 from neurons.miner.requests import request_options
+from neurons.shards.options import front_options, wrong_front
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     address_options(made.add_argument_group("where it is reached"))
     engine_options(made.add_argument_group("how it computes"))
+    front_options(made.add_argument_group("where its model's blocks are, if not here"))
     money = made.add_argument_group("what it asks")
     money.add_argument(
         "--price", type=program.price, default=1, help="asked rao per million tokens"
@@ -118,6 +120,8 @@ def command(text: str) -> str:
 
 def contradiction(options: argparse.Namespace) -> str | None:
     """What is wrong with the options together."""
+    if wrong_front(options):
+        return wrong_front(options)
     if options.backend and options.task == "embedding":
         return "--backend drafts text; leave it out with --task embedding"
     if options.backend and options.draft != "off":

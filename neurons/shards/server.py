@@ -64,11 +64,13 @@ class SpanApp:
         """End the thread after what runs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def move(self, blocks: Blocks) -> None:
+    async def move(self, blocks: Blocks) -> None:
         """Hold other blocks from now on; sessions have to begin anew."""
-        self.blocks = blocks
+        rate = await asyncio.get_running_loop().run_in_executor(
+            self._thread, measured, blocks, self.parts.card, self.parts.kind
+        )
+        self.blocks, self.rate = blocks, rate
         self.rooms.clear()
-        self.rate = measured(blocks, self.parts.card, self.parts.kind)
 
     def announcement(self) -> Announcement:
         """What this server says of itself now."""
