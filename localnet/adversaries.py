@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target
 from ganglion.wire.fields import BadMessage
-from ganglion.wire.text import Reported, TextAnswer, TextRequest
+from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
 from localnet import faults
 from neurons.engine.base import LanguageModel
 from neurons.engine.load import Loaded, load
@@ -25,13 +25,22 @@ from neurons.engine.worker import Worker
 from neurons.identity import Identity
 from neurons.miner.textgen import TextService
 from neurons.validator.examiner import TextExaminer
-from subnets.textgen.probe import draw_probe
+from subnets.textgen.probe import draw_messages, draw_probe, draw_sampling
 from subnets.verdict import Reason, Verdict
 
 VALIDATOR, MINER = Keypair.from_uri("//validator"), Keypair.from_uri("//miner")
 GENESIS, NETUID = b"\1" * 32, 1
 LATE = ("cached", "replayed-receipt")
 NOWHERE = Target(MINER.address, "127.0.0.1", 1)
+
+
+def draw_question(rng: random.Random, model: str, most: int) -> TextRequest:
+    """A probe with a short prompt, as cheats are measured with: one byte of a long prompt changes
+    less, and a cheat with the temperature shows only where the temperature matters."""
+    identity, limit = rng.randbytes(ID_SIZE), rng.randint(max(1, most // 4), most)
+    messages = draw_messages(rng, 0)
+    sampling = replace(draw_sampling(rng), temperature=1.0)
+    return TextRequest(identity, model, sampling, limit, messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,11 @@ class Bench:
         service.worker.start()
         rng, spent, verdict = random.Random(f"{kind} {exact} {seed}"), 0, Verdict(Reason.OK)
         if kind in LATE:  # its first answer is an honest one
-            first = draw_probe(rng, self.loaded.entry.name, 32)
+            first = draw_question(rng, self.loaded.entry.name, 32)
             await self.check(service, first)
         try:
             while verdict.verified and spent < tokens:
-                request = draw_probe(rng, self.loaded.entry.name, min(128, tokens - spent))
-                # a cheat with the temperature shows only where the temperature matters
-                request = replace(request, sampling=replace(request.sampling, temperature=1.0))
+                request = draw_question(rng, self.loaded.entry.name, min(128, tokens - spent))
                 verdict = await self.check(service, request)
                 spent += verdict.tokens
         finally:

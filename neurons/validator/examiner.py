@@ -37,6 +37,8 @@ log = logging.getLogger("validator")
 NO_SEED = bytes(32)
 SEALED_SHARE = 0.25
 """Probes that come under a seal, so that miners cannot treat sealed orders worse than others."""
+CONTINUED_SHARE = 0.1
+"""Probes that ask to go on with an answer that was begun elsewhere."""
 
 _REASONS = {
     "unreachable": Reason.UNREACHABLE,
@@ -68,16 +70,17 @@ class TextExaminer:
     """Checks text miners against one model. `worker` runs the verifier's prefills."""
 
     def __init__(
-        self, caller: Caller, identity: Identity, loaded: Loaded, worker: Worker, tokens: int = 64
+        self, caller: Caller, identity: Identity, loaded: Loaded, worker: Worker, tokens: int = 256
     ) -> None:
         self._caller, self._identity, self._loaded = caller, identity, loaded
         self._worker, self._tokens = worker, tokens
         self.entry = loaded.entry
+        self._earlier: tuple[TextRequest, tuple[int, ...]] | None = None
         self._sealed = SealedCaller(caller, identity.genesis, identity.netuid)
 
     async def examine(self, target: Target, rng: random.Random) -> Verdict:
         """Ask the miner one probe and judge what comes back."""
-        request = text_probe.draw_probe(rng, self.entry.name, self._tokens)
+        request = self._draw(rng)
         try:
             if rng.random() < SEALED_SHARE and await self._takes_seals(target):
                 timed = await self._sealed.text(target, request)
@@ -86,7 +89,21 @@ class TextExaminer:
         except CallFailed as e:
             return failed_call(e)
         verdict = await self.judge(target, request, timed.body, timed.answer)
+        if verdict.verified and not request.resume and len(timed.answer.tokens) > 1:
+            self._earlier = request, tuple(timed.answer.tokens)
         return replace(verdict, first_token_ms=timed.first_token_ms, total_ms=timed.total_ms)
+
+    def _draw(self, rng: random.Random) -> TextRequest:
+        """A new probe that fits the model, or what is left of an answer that another miner gave:
+        callers come with such when a miner dies."""
+        if self._earlier is not None and rng.random() < CONTINUED_SHARE:
+            return text_probe.continued(rng, *self._earlier)
+        card = self._loaded.model.card
+        while True:
+            request = text_probe.draw_probe(rng, self.entry.name, self._tokens, card.context)
+            prompt = prompt_tokens(request, self._loaded.tokenizer)
+            if len(prompt) + request.max_tokens <= card.context:
+                return request
 
     async def _takes_seals(self, target: Target) -> bool:
         """Whether the miner announces a good sealing key; it need not."""

@@ -28,6 +28,7 @@ from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
 from neurons.validator.hardware import HardwareChecks
 from neurons.validator.options import read_options
 from neurons.validator.proving import WeightProver, wanted_prover
+from neurons.validator.reporting import Reporter
 from neurons.validator.rounds import Miner, run_round
 from neurons.validator.server import StatusApp
 from neurons.validator.thresholds import AgreedThresholds
@@ -58,6 +59,7 @@ class Validator:
         self.status: StatusApp | None = None
         self.prover: WeightProver | None = None
         self.trust: Trust | None = None
+        self.reporter: Reporter | None = None
         self._sample = sample
         self._random = random.Random(secrets.randbits(256))
 
@@ -106,6 +108,8 @@ class Validator:
         if await self.writer.step(view, weights):
             self._begin_proof(view, records)
         self.book.save()
+        if self.reporter is not None:
+            await self.reporter.step(view)
 
     def _begin_proof(self, view: View, records: dict[int, Record]) -> None:
         if self.prover is not None:
@@ -181,6 +185,25 @@ def open_book(path: Path | None, identity: Identity) -> Book:
     return book
 
 
+async def serve_status(
+    validator: Validator, options: argparse.Namespace, stack: AsyncExitStack, identity: Identity
+) -> int:
+    """Open the status port; which one it is."""
+    status = StatusApp(
+        Gate(identity.hotkey.address),
+        validator.book,
+        validator.writer,
+        identity,
+        validator.trust,
+        validator.reporter,
+    )
+    validator.status = status
+    server = Server(status.app, options.status_host, options.status_port)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    return server.port
+
+
 async def validate(options: argparse.Namespace) -> None:
     """Register, then validate until cancelled."""
     hotkey = program.hotkey_of(options)
@@ -207,16 +230,15 @@ async def validate(options: argparse.Namespace) -> None:
         validator.prover = wanted_prover(options.prove_weights, options.exponent)
         if validator.prover is not None:
             stack.push_async_callback(validator.prover.stop)
+        if options.report is not None:
+            validator.reporter = Reporter(chain, caller, book, identity)
+            await validator.reporter.check_chain()
         if options.status_port is not None:
-            status = StatusApp(
-                Gate(hotkey.address), book, validator.writer, identity, validator.trust
-            )
-            validator.status = status
-            server = Server(status.app, options.status_host, options.status_port)
-            await server.start()
-            stack.push_async_callback(server.stop)
+            port = await serve_status(validator, options, stack, identity)
         # Nothing is paid for before everything else that can fail has been tried.
         uid = await chain.register(lambda: program.coldkey_of(options))
+        if options.report is not None:
+            await chain.publish_status(options.report, port)
         log.info("%s uid=%d hotkey=%s", READY, uid, hotkey.address)
         await validator.run(options.interval)
 

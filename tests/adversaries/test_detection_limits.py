@@ -50,6 +50,6 @@ async def test_honest_exact_miners_are_never_refused(draft: bool, fast: bool) ->
 async def test_honest_exact_miners_pass_two_thousand_chunks() -> None:
     async with bench() as judge:
         miner = Honest("exact", judge.loaded.model, 16)
-        chunks, refused, _ = await false_rejects(judge, miner, 800, seed=3)
+        chunks, refused, _ = await false_rejects(judge, miner, 1200, seed=3)
     assert chunks >= 2000
     assert refused == 0

@@ -1,21 +1,26 @@
 """Rounds over real miners: honest ones pass, a dead one is unreachable, twins are found."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from running_miner import GENESIS, NETUID, Running, serving
 
 from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Patience, Target
+from ganglion.wire.text import TextRequest
+from localnet import faults
+from neurons.engine.llama import ExactLlama
 from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
+from neurons.miner.textgen import Event, Order, TextService
 from neurons.validator.book import Book, BookProblem
 from neurons.validator.examiner import EmbedExaminer, TextExaminer
-from neurons.validator.main import open_book
+from neurons.validator.main import Validator, open_book
 from neurons.validator.rounds import Miner, mark_duplicates, run_round
 from subnets.scoring import Policy, apply_round
 from subnets.verdict import Reason, Verdict
@@ -111,3 +116,68 @@ def test_a_book_that_cannot_be_kept_says_where(tmp_path: Path) -> None:
         Book(tmp_path)
     with pytest.raises(BookProblem, match="file/book.json .*--state"):
         Book(tmp_path / "file" / "book.json").save()
+
+
+class TwoFaced(TextService):
+    """Honest to short questions, and a smaller model for whatever looks like a caller's."""
+
+    suspicion: Callable[[TextRequest], bool]
+    small: Worker
+
+    async def answer(self, order: Order) -> AsyncIterator[Event]:
+        honest = self.worker
+        if self.suspicion(order.request):
+            self.worker = self.small
+        try:
+            async for event in super().answer(order):
+                yield event
+        finally:
+            self.worker = honest
+
+
+SIGNS: dict[str, Callable[[TextRequest], bool]] = {
+    "long answers": lambda r: r.max_tokens > 64,
+    "long prompts": lambda r: len(r.prompt or "") + sum(len(c) for _, c in r.messages) > 200,
+    "continuations": lambda r: bool(r.resume),
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+async def test_probes_come_in_all_shapes_so_none_can_be_cheated_alone(
+    tiny: Loaded, miner: Running, examiner: TextExaminer, sign: str
+) -> None:
+    assert isinstance(tiny.model, ExactLlama)
+    two_faced = TwoFaced(miner.worker, tiny.tokenizer, miner.identity)
+    two_faced.suspicion = SIGNS[sign]
+    two_faced.small = Worker(faults.fewer_layers(tiny.model, (0, 3)), pages=256)
+    two_faced.small.start()
+    miner.app.text = two_faced
+    rng, reasons = random.Random(sign), []
+    while len(reasons) < 60 and Reason.SAMPLING not in reasons:
+        reasons.append((await examiner.examine(miner.target, rng)).reason)
+    assert Reason.SAMPLING in reasons
+    assert set(reasons[:-1]) <= {Reason.OK}
+    two_faced.small.stop()
+
+
+async def test_what_callers_got_is_held_against_a_miner(tmp_path: Path) -> None:
+    """An answer sampled from a gateway zeroes a miner that its probes never caught."""
+
+    class Sampled:
+        async def round(self) -> list[tuple[str, Verdict]]:
+            right, wrong = Verdict(Reason.OK), Verdict(Reason.SAMPLING)
+            return [("a", right), ("b", wrong), ("gone", wrong), ("a", Verdict(Reason.OURS))]
+
+    book = Book(tmp_path / "book.json")
+    for block in range(9):
+        good = Verdict(Reason.OK, tokens=9, total_ms=9)
+        apply_round(book.records, {"a": good, "b": good}, Policy(), block)
+    before = book.records["a"].to_json()
+    validator = Validator(None, None, book, Policy(), 9)  # type: ignore[arg-type]
+    validator.organic = Sampled()  # type: ignore[assignment]
+    neurons = [SimpleNamespace(hotkey=name) for name in "ab"]
+    view = SimpleNamespace(block=10, graph=SimpleNamespace(neurons=neurons))
+    await validator._judge_organic(view)  # type: ignore[arg-type]
+    assert book.records["a"].to_json() == before
+    assert (book.records["b"].average, book.records["b"].debt) == (0, Policy().lookback)
+    assert "gone" not in book.records
