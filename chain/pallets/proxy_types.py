@@ -96,7 +96,7 @@ INDIRECT_VALUE = (
     | _calls("Jobs", "list approve")
     | _calls("Intents", "quote")
     | _calls("Disputes", "publish accept open")
-    | _calls("InferenceRequests", "request")
+    | _calls("InferenceRequests", "request accept")
 )
 """Calls that send value on a detour; types that may move none are kept from them."""
 

@@ -91,8 +91,15 @@ from ganglion.wire.receipts import VERSION, Receipt
 from ganglion.wire.requests import MOST_SEATS, Order, Output, commitment
 
 MAX_TEMPERATURE = 2_000
-SETTLE_WEIGHT = rocks(100_000_000 + 60_000_000 * MOST_SEATS, 8 * MOST_SEATS, 8 * MOST_SEATS)
-"""Deciding, and paying every seat."""
+
+
+def settle_weight(seats: int) -> int:
+    """Deciding, and paying every seat."""
+    return rocks(100_000_000 + 60_000_000 * seats, 4 + 8 * seats, 4 + 8 * seats)
+
+
+SETTLE_WEIGHT = settle_weight(MOST_SEATS)
+"""What is declared; the seats that there are count in the end."""
 
 
 @call(0, weight=60_000_000, reads=6, writes=3)
@@ -189,21 +196,22 @@ def fulfil(
         s[Requests, id] = found
         return PostInfo(weight=show_weight(len(answer.tokens)))
     used = settle(s, id, found, started)
-    return PostInfo(weight=show_weight(len(answer.tokens)) + SETTLE_WEIGHT + used)
+    return PostInfo(weight=show_weight(len(answer.tokens)) + settle_weight(len(found.seats)) + used)
 
 
 @call(4, weight=SETTLE_WEIGHT + MaxCallbackWeight.value, reads=2, writes=1)
-def expire(s: State, who: Signed, id: u64) -> None:
+def expire(s: State, who: Signed, id: u64) -> PostInfo:
     """End a request whose time is over, for anybody: its answers decide, or the money goes back."""
     found, now = existing(s, id), block_number(s)
+    weight = settle_weight(len(found.seats))
     if found.started is not None:
         ensure(now > last_block(found, found.started), Error.TooEarly)
-        settle(s, id, found, found.started)
-        return
+        return PostInfo(weight=weight + settle(s, id, found, found.started))
     ensure(now > found.ask.deadline, Error.TooEarly)
     for seat in found.seats:
         unreserve(s, seat.provider, SeatDeposit.value)
     do_expire(s, id, found)
+    return PostInfo(weight=weight)
 
 
 @call(5, weight=60_000_000, reads=2, writes=2)

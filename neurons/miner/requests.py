@@ -243,7 +243,7 @@ class RequestWatcher:
         """What is next as of a block; the answer, when there is one."""
         seat = facts.seat(self._me)
         if seat is None:
-            await self._sit(facts)
+            await self._sit(facts, block)
             return made
         reveal = int(await self._client.constant(PALLET, "RevealWindow"))
         place = [s.hotkey for s in facts.seats].index(self._me)
@@ -259,8 +259,8 @@ class RequestWatcher:
             await self._show(facts, seat, made)
         return made
 
-    async def _sit(self, facts: RequestFacts) -> None:
-        reason = self.refusal(facts)
+    async def _sit(self, facts: RequestFacts, block: int) -> None:
+        reason = "no seats are taken any more" if block >= facts.deadline else self.refusal(facts)
         if reason is not None:
             raise GaveUp(reason)
         await self._send("accept", facts.number, hotkey=self._chain.hotkey.address)
@@ -340,7 +340,7 @@ def request_options(made: program.Options) -> None:
     made.add_argument(
         "--request-least",
         type=program.whole(0, 1 << 62),
-        default=1_000_000,
+        default=5_000_000,
         metavar="RAO",
         help="the least that an answer must pay, whatever --price says (default: %(default)s)",
     )

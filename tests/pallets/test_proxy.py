@@ -308,6 +308,7 @@ def test_every_type_answers_for_every_call():
         "Bonds.bond",  # whoever has the hotkey's key may slash it and is rewarded
         "Intents.quote",  # a winner that does not deliver pays the intent's payer
         "InferenceRequests.request",
+        "InferenceRequests.accept",  # a deposit that burns if nothing is shown
         "Disputes.open",  # who loses it pays the miner
     ],
 )
