@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from ganglion import market, ss58
 from ganglion.balance import Balance
 from ganglion.client import Client
 from ganglion.errors import GanglionError
-from ganglion.keys import Keypair
+from ganglion.keys import CryptoType, Keypair
 from ganglion.market import AskFacts
 from ganglion.receipt import Receipt
 from ganglion.subnet_views import Metagraph, Neuron
+from ganglion.wire.call import Target
+from ganglion.wire.observations import Observation, SignedObservation
 
 log = logging.getLogger(__name__)
 
 RAO = 1_000_000_000
 AXON_VERSION = 1
+IP = {4: IPv4Address, 6: IPv6Address}
+SCHEMES = {CryptoType.SR25519: "Sr25519", CryptoType.ED25519: "Ed25519"}
 
 
 class ChainProblem(GanglionError):
@@ -144,6 +148,41 @@ class ChainLink:
         )
         log.info("the chain now says that we listen at %s port %d", host, port)
 
+    async def publish_status(self, host: str, port: int) -> None:
+        """Tell the chain where this validator's status port is, unless it says so already."""
+        own = Target(self.hotkey.address, str(ip_address(host)), port)
+        if own in await self.status_addresses():
+            return
+        address = ip_address(host)
+        await self._submit(
+            "serve_prometheus",
+            self.hotkey,
+            netuid=self.netuid,
+            version=AXON_VERSION,
+            ip=int(address),
+            port=port,
+            ip_type=address.version,
+        )
+
+    async def status_addresses(self, view: View | None = None) -> list[Target]:
+        """Where neurons say that their metrics are, which for a validator is its status port."""
+        at = self.client if view is None else self.client.at(view.block_hash)
+        found = await at.query_map("SubtensorModule", "Prometheus", self.netuid)
+        return [
+            Target(hotkey, str(IP[int(info["ip_type"])](int(info["ip"]))), int(info["port"]))
+            for hotkey, info in found
+        ]
+
+    async def report(self, seen: Sequence[SignedObservation]) -> Receipt:
+        """Bring validators' observations of one round; the hotkey pays the fee."""
+        entries = [
+            (fields_of(one.observation), {SCHEMES[one.crypto]: one.signature}) for one in seen
+        ]
+        call = await self.client.compose(
+            "Reports", "report", netuid=self.netuid, observations=entries
+        )
+        return (await self.client.submit(call, self.hotkey)).check()
+
     async def set_weights(
         self, uids: Sequence[int], values: Sequence[int], version_key: int
     ) -> Receipt:
@@ -191,6 +230,12 @@ class ChainLink:
     async def _submit(self, name: str, signer: Keypair, **args: Any) -> Receipt:
         call = await self.client.compose("SubtensorModule", name, **args)
         return (await self.client.submit(call, signer)).check()
+
+
+def fields_of(made: Observation) -> dict[str, Any]:
+    """An observation as the call takes it."""
+    found: dict[str, Any] = {name: getattr(made, name) for name in Observation.__slots__}
+    return found | {"miners": [asdict(miner) for miner in made.miners]}
 
 
 def _hash(value: Any) -> bytes:

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from statistics import median_low
 
+from ganglion.wire.observations import WHOLE, Quality
 from ganglion.wire.performance import MinerPerformance
 from subnets.hardware.judge import Capability
 from subnets.scoring import Record
 from subnets.verdict import Reason
+
+U32_MAX = (1 << 32) - 1
 
 
 def typical(values: Iterable[int]) -> int:
@@ -34,4 +37,18 @@ def summarise(hotkey: str, record: Record, hardware: Capability) -> MinerPerform
         hardware_checks=hardware.checks,
         hardware_passes=hardware.passes,
         reasons=dict(sorted(reasons.items())),
+    )
+
+
+def quality_of(uid: int, record: Record, price: int) -> Quality:
+    """One miner's line of an observation, from its latest checks; `price` is what it asks."""
+    counted = [entry for entry in record.recent if entry["reason"] != Reason.OURS]
+    right = sum(entry["reason"] == Reason.OK for entry in counted)
+    known = summarise("", record, Capability())
+    return Quality(
+        uid=uid,
+        answered=right * WHOLE // len(counted) if counted else 0,
+        first_token_ms=min(known.first_token_ms, U32_MAX),
+        speed=min(known.speed, U32_MAX),
+        price=price,
     )

@@ -47,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
         help="where miners read their scores, and anybody what was measured of all",
     )
     made.add_argument(
+        "--report",
+        type=program.ip,
+        metavar="IP",
+        help="take part in the reports of what validators measure; the address to publish",
+    )
+    made.add_argument(
         "--hardware-interval",
         type=program.seconds,
         default=3600.0,
@@ -81,4 +87,6 @@ def read_options(argv: Sequence[str]) -> argparse.Namespace:
             "a proof of weights says that they follow from scores alone: leave out --trust or "
             "--prove-weights"
         )
+    if options.report is not None and options.status_port is None:
+        made.error("--report needs a port where other validators ask: give --status-port")
     return options

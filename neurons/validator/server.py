@@ -12,10 +12,21 @@ from typing import Any
 from aiohttp import web
 
 from ganglion import ss58
-from ganglion.wire import performance
-from neurons.http import Answer, Gate, Handler, Reply, Signed, application, json_response
+from ganglion.wire import observations, performance
+from ganglion.wire.fields import BadMessage
+from neurons.http import (
+    Answer,
+    Gate,
+    Handler,
+    Refusal,
+    Reply,
+    Signed,
+    application,
+    json_response,
+)
 from neurons.identity import Identity
 from neurons.validator.book import Book
+from neurons.validator.reporting import Reporter
 from neurons.validator.trusting import Trust
 from neurons.validator.weights import WeightWriter
 from subnets.performance import summarise
@@ -33,14 +44,18 @@ class StatusApp:
         writer: WeightWriter,
         identity: Identity,
         trust: Trust | None = None,
+        reporter: Reporter | None = None,
     ) -> None:
         self._book, self._writer, self._identity, self._trust = book, writer, identity, trust
+        self._reporter = reporter
         self._made: tuple[int, bytes] = (0, b"")
         self.block = 0
         routes: dict[tuple[str, str], Handler] = {
             ("GET", "/status"): self.status,
             ("GET", performance.PATH): self.performance,
         }
+        if reporter is not None:
+            routes["POST", observations.PATH] = self.observation
         self.app = application(gate, routes)
 
     async def status(self, request: web.BaseRequest, signed: Signed) -> Answer:
@@ -63,6 +78,14 @@ class StatusApp:
         if self._made[0] != now:
             self._made = (now, self._report(now))
         return Reply(self._made[1])
+
+    async def observation(self, request: web.BaseRequest, signed: Signed) -> Answer:
+        """POST /observation: what this validator saw, signed for the round that is asked for."""
+        assert self._reporter is not None
+        try:
+            return Reply(await self._reporter.answer(signed.body))
+        except BadMessage as e:
+            raise Refusal(400, "request", str(e)) from e
 
     def _report(self, now: int) -> bytes:
         book, who = self._book, self._identity
