@@ -103,6 +103,33 @@ def calibrate(
     return main([*arguments, "--out", out] if out else arguments)
 
 
+@app.command("recheck")
+def recheck(
+    request: Annotated[int, typer.Argument(min=0, help="A request's number on the chain.")],
+    model: Annotated[str, typer.Option(help="The model's folder, or tiny.")] = "tiny",
+    engine: Annotated[str, typer.Option(help="An exact engine.")] = "exact",
+    text: Annotated[str, typer.Option(help="A file with the input, if the chain has none.")] = "",
+    url: Url = URL_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Make the answers to a request from the chain again, and say which were right."""
+    program.limit_threads()
+    from neurons.chain_answers import check_answers
+    from neurons.engine.load import load
+
+    loaded = load(engine, model)
+    try:
+        given = Path(text).read_bytes() if text else None
+    except OSError as e:
+        raise BadEntry(f"{text} cannot be read: {e.strerror}") from e
+    found = ask(url, lambda c: check_answers(c, request, loaded, given))
+    if as_json:
+        show(found, as_json)
+        return
+    rows = [(one.hotkey, one.verdict, one.found or "nothing shown") for one in found]
+    table(f"request {request}", ("miner", "on the chain", "made again"), rows)
+
+
 @app.command("register")
 def register(
     entry: Entry,

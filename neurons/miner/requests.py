@@ -25,8 +25,8 @@ from ganglion.requests import PALLET, RequestFacts, Seat, text_request
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import SignedReceipt
 from ganglion.wire.requests import commitment, cut, derive_salt
-from ganglion.wire.text import TextAnswer
 from neurons import program
+from neurons.chain_answers import make_answer
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.miner.textgen import Overloaded, TextService
 
@@ -190,7 +190,8 @@ class RequestWatcher:
         if text is None:
             return "its input is not here, or is no text"
         try:
-            order = self._service.accept(self._body(facts, text, bytes(32)), facts.requester)
+            body = text_request(facts.order(self._chain.genesis), text, bytes(32)).to_bytes()
+            order = self._service.accept(body, facts.requester)
         except BadMessage as e:
             return str(e)
         tokens = len(order.job.prompt) + facts.max_tokens
@@ -198,9 +199,6 @@ class RequestWatcher:
             return "prompt and answer together are longer than the model reads"
         least = max(terms.least, -(-terms.price * tokens // 1_000_000))
         return None if facts.price >= least else f"it pays {facts.price} rao, {least} are asked"
-
-    def _body(self, facts: RequestFacts, text: str, seed: bytes) -> bytes:
-        return text_request(facts.order(self._chain.genesis), text, seed).to_bytes()
 
     # -- one request --------------------------------------------------------------------------
 
@@ -311,14 +309,8 @@ class RequestWatcher:
 
     async def compute(self, facts: RequestFacts, text: str, seed: bytes) -> Made:
         """Run the engine; the receipt is about the order on the chain. BadMessage or Overloaded."""
-        order = self._service.accept(self._body(facts, text, seed), facts.requester)
-        order.digest = facts.order(self._chain.genesis).digest()
-        answer = TextAnswer()
-        async for event, data in self._service.answer(order):
-            answer.take(event, data)
-        if answer.signed is None:
-            raise BadMessage("the engine gave no answer")
-        return Made(seed, answer.text, answer.signed)
+        order = facts.order(self._chain.genesis)
+        return Made(seed, *await make_answer(self._service, order, text, seed))
 
     async def _send(self, name: str, number: int, /, **args: Any) -> None:
         call = await self._client.compose(PALLET, name, id=number, **args)

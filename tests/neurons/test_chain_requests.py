@@ -22,6 +22,8 @@ from ganglion.requests import PALLET, NoResult, RequestFacts, Wanted, text_reque
 from ganglion.wire import receipts
 from ganglion.wire.receipts import Expected, SignedReceipt
 from ganglion.wire.text import TextAnswer
+from neurons import models_cli
+from neurons.chain_answers import OTHER, RIGHT, SAME_TEXT, CannotCheck, check_answers
 from neurons.chainlink import ChainLink
 from neurons.engine.base import Claim, missed
 from neurons.engine.load import Loaded
@@ -204,6 +206,8 @@ async def test_of_three_miners_the_liar_is_recorded_and_unpaid(tiny: Loaded) -> 
         assert verdicts == {honest: "Agreed", liar: "Dissented", other: "Agreed"}
         record = await client.query(PALLET, "Records", NET, liar)
         assert record == {"agreed": 0, "dissented": 1, "missed": 0}
+        again = {one.hotkey: one.found for one in await check_answers(client, number, tiny)}
+        assert again == {honest: RIGHT, liar: OTHER, other: RIGHT}
         paid = [await client.balance(miner.address) for miner in MINERS]
         assert paid[1] < paid[0]
 
@@ -258,6 +262,10 @@ async def test_inputs_by_hash_are_answered_by_who_has_them(tiny: Loaded, tmp_pat
             (tmp_path / short.hex()).write_text("Short?")
             number = await requests.ask(client, ALICE, replace(wanted, text=short))
             assert (await answered(client, number)).output
+            with pytest.raises(CannotCheck, match="only the hash"):
+                await check_answers(client, number, tiny)
+            (one,) = await check_answers(client, number, tiny, b"Short?")
+            assert one.found == RIGHT
 
 
 async def test_a_miner_takes_what_fits_and_pays(tiny: Loaded) -> None:
@@ -289,6 +297,30 @@ async def test_a_miner_takes_what_fits_and_pays(tiny: Loaded) -> None:
         both = replace(WANTED, remark=b"x")
         with pytest.raises(EncodeError, match="choose one"):
             await requests.ask(client, ALICE, both)
+
+
+class Forger(RequestWatcher):
+    """Says what the model says, and signs fingerprints that it has not made."""
+
+    async def compute(self, facts: RequestFacts, text: str, seed: bytes) -> Made:
+        made = await super().compute(facts, text, seed)
+        forged = replace(made.signed.receipt, evidence=bytes(32))
+        return replace(made, signed=receipts.sign(forged, self._chain.hotkey))
+
+
+async def test_answers_are_made_again_down_to_their_fingerprints(
+    tiny: Loaded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with town() as (client, node), watching(node, tiny, kind=Forger):
+        number = await requests.ask(client, ALICE, WANTED)
+        await answered(client, number)
+        (one,) = await check_answers(client, number, tiny)
+        assert one.found == SAME_TEXT
+        command = ["recheck", str(number), "--url", node.url]
+        assert await asyncio.to_thread(models_cli.run, command) == 0
+        assert SAME_TEXT in capsys.readouterr().out
+        assert await asyncio.to_thread(models_cli.run, ["recheck", "99", *command[2:]]) == 1
+        assert "keeps no answer to request 99" in capsys.readouterr().err
 
 
 def test_the_options_say_what_does_not_go_together() -> None:
