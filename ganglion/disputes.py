@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any, get_args
 
 from ganglion.client import Client
+from ganglion.errors import UnknownName
 from ganglion.exact.case import Case
 from ganglion.exact.game import Game
 from ganglion.exact.players import Choose, Commit, Move, Open, Prove
@@ -34,6 +35,15 @@ class DisputeFacts:
     program: bytes
     game: Game
     deadline: int
+
+
+async def are_judged(chain: Reads) -> bool:
+    """Whether the chain judges disputes at all; upstream's does not."""
+    try:
+        await chain.constant(PALLET, "MaxOpen")
+    except UnknownName:
+        return False
+    return True
 
 
 async def disputes(chain: Reads) -> list[DisputeFacts]:

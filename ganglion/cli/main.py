@@ -39,6 +39,10 @@ MOUNTED = {
     "localnet": ("localnet.cli", "run a whole network on this machine"),
     "explain": ("chain.explain_cli", "say why a neuron earned what it earned"),
     "lab": ("localnet.lab.cli", "measure and break networks on purpose"),
+    "dispute": (
+        "neurons.disputes.cli",
+        "dispute wrong answers before the chain, defend right ones",
+    ),
     "models": ("neurons.models_cli", "the models that subnets serve and check"),
 }
 
