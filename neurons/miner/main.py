@@ -17,6 +17,7 @@ from ganglion.errors import GanglionError
 from ganglion.wire.sealed import KeyRing
 from neurons import program
 from neurons.chainlink import ChainLink, ChainProblem
+from neurons.disputes.stand import stand_by_answers
 from neurons.engine.drafts import Backend, ServerDrafter
 from neurons.engine.load import load_embedder
 from neurons.engine.remote import RemoteWorker
@@ -198,6 +199,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         await standings.refresh()
         await chain.publish(options.external_host or options.host, server.port)
         await post_ask(options, chain, services.name, stack)
+        await stand_by_answers(options, chain, services.text, stack)
         await watch_requests(options, chain, services.text, stack)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)

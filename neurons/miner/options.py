@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from ganglion.attest.evidence import MACHINES, MOCK
 from neurons import program
+from neurons.disputes.stand import stand_options
 from neurons.engine.drafts import DIALECTS
 from neurons.miner.asks import ask_options
 from neurons.miner.attest import words_of
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     ask_options(money)
     pay_options(money)
+    stand_options(money)
     request_options(made.add_argument_group("what it does for the chain"))
     hardware = made.add_argument_group("what it shows of its machine")
     hardware_options(hardware)
@@ -135,6 +137,8 @@ def contradiction(options: argparse.Namespace) -> str | None:
         return "--price-cached is above --price: tokens in the cache cannot cost more than others"
     if options.chain_requests and options.task == "embedding":
         return "--chain-requests is for text: leave it out with --task embedding"
+    if options.stand_by_answers and (options.task, options.engine) != ("text", "exact"):
+        return "--stand-by-answers is for text of --engine exact: nothing else can be judged"
     if options.paid and options.task == "embedding":
         return "--paid is for text: leave it out with --task embedding"
     return None
