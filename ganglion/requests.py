@@ -38,7 +38,8 @@ class Wanted:
     `price` is rao for each of `miners` answers. With one miner its answer is taken; with several
     the one that `agree` of them give alike (by default more than half), or with `tolerance`, in
     millionths, the median of the first numbers in them. `wait` blocks are for miners to come,
-    `work` for their work. An answer goes into the inbox under `inbox`, or into a remark behind
+    `work` for their work. With `exact` only answers count that anybody
+    can make again. An answer goes into the inbox under `inbox`, or into a remark behind
     `remark`.
     """
 
@@ -54,6 +55,7 @@ class Wanted:
     stake: int = 0
     incentive: int = 0
     bond: int = 0
+    exact: bool = False
     wait: int = 50
     work: int = 50
     weights: bytes | None = None
@@ -75,7 +77,12 @@ class Wanted:
             "seed": "Shared" if self.tolerance is None else "Each",
             "redundancy": self.miners,
             "mode": self._mode(),
-            "requirement": {"stake": self.stake, "incentive": self.incentive, "bond": self.bond},
+            "requirement": {
+                "stake": self.stake,
+                "incentive": self.incentive,
+                "bond": self.bond,
+                "exact": self.exact,
+            },
             "price": self.price,
             "deadline": block + self.wait,
             "work": self.work,
@@ -141,6 +148,11 @@ class RequestFacts:
         return next((seat for seat in self.seats if seat.hotkey == hotkey), None)
 
     @property
+    def wants_exact(self) -> bool:
+        """Whether only answers of the exact class count."""
+        return self.mode == "Equal" or bool(self.requirement["exact"])
+
+    @property
     def committed(self) -> tuple[Seat, ...]:
         """Those who may show an answer."""
         return tuple(s for s in self.seats if self.miners == 1 or s.commitment is not None)
@@ -186,12 +198,14 @@ def text_request(order: Order, text: str, seed: bytes) -> TextRequest:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What came of one miner: agreed, dissented or missed, and the hashes of what it showed."""
+    """What came of one miner: agreed, dissented or missed, and the hashes of what it showed;
+    `exact` is the class that it signed for."""
 
     hotkey: str
     verdict: str
     receipt: bytes | None
     output: bytes | None
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +330,13 @@ def request_facts(number: int, found: dict[str, Any]) -> RequestFacts:
 def result_facts(number: int, found: dict[str, Any]) -> ResultFacts:
     """An answer as the chain's storage has it."""
     parts = (
-        Part(part["hotkey"], part["verdict"], _maybe(part["receipt"]), _maybe(part["output"]))
+        Part(
+            part["hotkey"],
+            part["verdict"],
+            _maybe(part["receipt"]),
+            _maybe(part["output"]),
+            part["exact"],
+        )
         for part in found["parts"]
     )
     return ResultFacts(

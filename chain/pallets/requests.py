@@ -132,7 +132,7 @@ def accept(s: State, who: Signed, id: u64, hotkey: AccountId) -> None:
     ensure(not taken, Error.AlreadySeated)
     reserve(s, who, SeatDeposit.value)
     stake = stake_of(s, found.ask, hotkey)
-    seats = (*found.seats, Seat(hotkey, who, coldkey, stake, None, None, None))
+    seats = (*found.seats, Seat(hotkey, who, coldkey, stake, None, None, None, exact=False))
     s.emit(Accepted(id, hotkey))
     started = None
     if len(seats) == found.ask.redundancy:
@@ -190,7 +190,9 @@ def fulfil(
     ensure(verify_signature(signature, digest, hotkey), Error.BadSignature)
     output = Hash(blake2_256(answer.output))
     s[Shown, id, output] = answer.output
-    found = seated(found, place, replace(seat, receipt=Hash(digest), output=output))
+    found = seated(
+        found, place, replace(seat, receipt=Hash(digest), output=output, exact=answer.exact)
+    )
     s.emit(Answered(id, hotkey, output, Hash(digest)))
     if any(seat.output is None for seat in committed(found)):
         s[Requests, id] = found
@@ -385,7 +387,8 @@ def receipt_of(
     TooLong for one that was not asked for."""
     ask = found.ask
     ensure(ask.weights is None or answer.weights == ask.weights, Error.WrongWeights)
-    ensure(answer.exact or not isinstance(ask.mode, Equal), Error.NotExact)
+    wants_exact = ask.requirement.exact or isinstance(ask.mode, Equal)
+    ensure(answer.exact or not wants_exact, Error.NotExact)
     ensure(0 < len(answer.tokens) <= ask.max_tokens, Error.TooLong)
     order = order_of(s, number, found.requester, ask)
     everyone = [bytes(seat.hotkey) for seat in found.seats]

@@ -106,11 +106,11 @@ def judge(s: State, number: int, netuid: NetUid, seat: Seat, taken: Taken, place
     """What came of a miner's answer, and remember it."""
     verdict = Verdict.Agreed if place in taken.agreed else Verdict.Dissented
     if seat.output is None:
-        return Part(seat.hotkey, Verdict.Missed, None, None)
+        return Part(seat.hotkey, Verdict.Missed, None, None, exact=False)
     remember(s, netuid, seat, verdict)
     if verdict is Verdict.Dissented:
         s.emit(Dissented(number, seat.hotkey, seat.output))
-    return Part(seat.hotkey, verdict, seat.receipt, seat.output)
+    return Part(seat.hotkey, verdict, seat.receipt, seat.output, seat.exact)
 
 
 def remember(s: State, netuid: NetUid, seat: Seat, verdict: Verdict) -> None:

@@ -117,11 +117,13 @@ class Median(Mode):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a miner needs for a seat: stake on the subnet in rao, incentive, and rao bonded."""
+    """What a miner needs for a seat: stake on the subnet in rao, incentive, and rao bonded; and
+    whether its answer must be of the exact class, which anybody can make again."""
 
     stake: Rao
     incentive: u16
     bond: Rao
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Ask:
 class Seat:
     """A miner that answers, and who is paid; `receipt` and `output` are hashes of what it showed.
 
-    `stake` is what it weighs in a median.
+    `stake` is what it weighs in a median, `exact` the class that it signed for.
     """
 
     hotkey: AccountId
@@ -175,6 +177,7 @@ class Seat:
     commitment: Hash | None
     receipt: Hash | None
     output: Hash | None
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +396,7 @@ class Error(Errors):
     NotCommitted = error(20, "The miner has not committed to this answer.")
     AlreadyShown = error(21, "This miner has shown its answer.")
     WrongWeights = error(22, "The answer is of other weights than were asked for.")
-    NotExact = error(23, "Answers are compared in the exact class only.")
+    NotExact = error(23, "Only answers of the exact class count for this request.")
     TooLong = error(24, "The answer has no tokens, or more than were asked for.")
     BadSignature = error(25, "The receipt is not signed by the miner.")
     UnknownResult = error(26, "There is no result of this number.")

@@ -60,6 +60,7 @@ def ask_(
     stake: Annotated[str, typer.Option(help="TAO of stake that a miner needs.")] = "0",
     bond: Annotated[str, typer.Option(help="TAO that a miner must have bonded.")] = "0",
     incentive: Annotated[int, typer.Option(min=0, max=65_535, help="That it needs.")] = 0,
+    exact: Annotated[bool, typer.Option("--exact", help="Only what anybody can redo.")] = False,
     wait: Annotated[int, typer.Option(min=1, max=300, help="Blocks for miners to come.")] = 50,
     work: Annotated[int, typer.Option(min=1, max=600, help="Blocks for their work.")] = 50,
     inbox: Annotated[str, typer.Option(help="Put the answer under this key.")] = "",
@@ -84,6 +85,7 @@ def ask_(
         stake=Balance.tao(stake).as_rao(),
         incentive=incentive,
         bond=Balance.tao(bond).as_rao(),
+        exact=exact,
         wait=wait,
         work=work,
         inbox=inbox.encode() if inbox else None,
@@ -134,7 +136,10 @@ def told(found: ResultFacts) -> dict[str, Any]:
         "decided": found.decided,
         "started": found.started,
         "order": "0x" + found.order.hex(),
-        "miners": [{"hotkey": part.hotkey, "verdict": part.verdict} for part in found.parts],
+        "miners": [
+            {"hotkey": part.hotkey, "verdict": part.verdict, "exact": part.exact}
+            for part in found.parts
+        ],
     }
 
 
@@ -312,6 +317,7 @@ def check(
                 {
                     "hotkey": ss58.encode(part.hotkey),
                     "verdict": part.verdict.name,
+                    "exact": part.exact,
                     "receipt": None if part.receipt is None else "0x" + part.receipt.hex(),
                 }
                 for part in result.parts

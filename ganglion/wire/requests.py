@@ -93,12 +93,13 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one miner showed, and what came of it."""
+    """What one miner showed, in which class, and what came of it."""
 
     hotkey: AccountId
     verdict: Verdict
     receipt: Hash | None
     output: Hash | None
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,8 +180,8 @@ class RequestWatcher:
             return "it is for another subnet or model"
         if facts.started is not None:
             return "its seats are taken"
-        if facts.mode == "Equal" and not card.exact:
-            return "its answers are compared, and this engine is not exact"
+        if facts.wants_exact and not card.exact:
+            return "it wants the exact class, and this engine is not exact"
         if facts.weights is not None and facts.weights != card.weights_hash:
             return "it is for other weights"
         if facts.max_tokens > terms.pace * (facts.work - SPARE_BLOCKS):

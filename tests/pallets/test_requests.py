@@ -73,7 +73,7 @@ from ganglion.wire.requests import Verdict, commitment
 KEYS = {k.account_id: k for k in map(dev_key, ("Alice", "Bob", "Charlie", "Dave", "Eve"))}
 MINERS = (BOB, CHARLIE, DAVE)
 PRICE, WORK = TAO, 20
-NOTHING = Requirement(0, 0, 0)
+NOTHING = Requirement(0, 0, 0, exact=False)
 GENESIS = Hash(b"g" * 32)
 WEIGHTS = b"w" * 32
 SALT = Hash(b"s" * 32)
@@ -330,7 +330,7 @@ def test_one_coldkey_has_one_seat_however_many_hotkeys_it_has():
 
 def test_seats_are_for_registered_miners_that_are_good_enough():
     s = town()
-    number = ask(s, replace(SOLE, requirement=Requirement(0, 500, 5 * TAO)))
+    number = ask(s, replace(SOLE, requirement=Requirement(0, 500, 5 * TAO, exact=False)))
     fails(s, Error.NotRegistered, EVE, "InferenceRequests.accept", number, EVE)
     fails(s, Error.BelowRequirement, BOB, "InferenceRequests.accept", number, BOB)
     ok(s, BOB, "Bonds.bond", NET, BOB, 5 * TAO)
@@ -338,7 +338,7 @@ def test_seats_are_for_registered_miners_that_are_good_enough():
     s[Incentive, NET] = (501).to_bytes(2, "little") * 256
     ok(s, BOB, "InferenceRequests.accept", number, BOB)
     fails(s, Error.SeatsTaken, CHARLIE, "InferenceRequests.accept", number, CHARLIE)
-    number = ask(s, replace(SOLE, requirement=Requirement(TAO, 0, 0)))
+    number = ask(s, replace(SOLE, requirement=Requirement(TAO, 0, 0, exact=False)))
     fails(s, Error.BelowRequirement, BOB, "InferenceRequests.accept", number, BOB)
 
 
@@ -499,6 +499,18 @@ def test_only_the_exact_class_is_compared():
         commit(s, number, who, answer())
     call = (number, BOB, answer(exact=False), SALT, Sr25519(bytes(64)))
     fails(s, Error.NotExact, BOB, "InferenceRequests.fulfil", *call)
+
+
+def test_a_requester_may_want_what_anybody_can_make_again():
+    s = town()
+    number = begin(s, replace(SOLE, requirement=replace(NOTHING, exact=True)))
+    fast = (number, BOB, answer(exact=False), SALT, Sr25519(bytes(64)))
+    fails(s, Error.NotExact, BOB, "InferenceRequests.fulfil", *fast)
+    show(s, number, BOB, answer())
+    assert s[Results, number].parts[0].exact
+    number = begin(s)
+    show(s, number, BOB, answer(exact=False))
+    assert not s[Results, number].parts[0].exact
 
 
 def test_numbers_are_taken_by_their_median_and_those_near_it_are_paid():

@@ -151,6 +151,7 @@ def test_a_receipt_is_proven_to_who_trusts_a_header(asked: DevNode, tmp_path: Pa
         {
             "hotkey": CHARLIE.address,
             "verdict": "Agreed",
+            "exact": True,
             "receipt": "0x" + receipt.signing_hash().hex(),
         }
     ]

@@ -36,7 +36,7 @@ const ask = {
   seed: 'Shared',
   redundancy: 1,
   mode: 'First',
-  requirement: { stake: 0, incentive: 0, bond: 0 },
+  requirement: { stake: 0, incentive: 0, bond: 0, exact: true },
   price: 5_000_000,
   deadline: now + 50,
   work: 50,
