@@ -197,9 +197,9 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         else:
             uid = await chain.register(lambda: program.coldkey_of(options))
         await standings.refresh()
+        await stand_by_answers(options, chain, services.text, stack)
         await chain.publish(options.external_host or options.host, server.port)
         await post_ask(options, chain, services.name, stack)
-        await stand_by_answers(options, chain, services.text, stack)
         await watch_requests(options, chain, services.text, stack)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)
