@@ -19,8 +19,9 @@ from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import SignedReceipt
 from ganglion.wire.requests import Order, cut
 from ganglion.wire.text import TextAnswer
+from neurons.engine.batch import Overloaded
 from neurons.engine.load import Loaded
-from neurons.engine.worker import Worker
+from neurons.engine.worker import TextEngine, Worker
 from neurons.identity import Identity
 from neurons.miner.textgen import TextService
 
@@ -34,8 +35,8 @@ class CannotCheck(GanglionError):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of making one miner's answer again: one of the three words above, or None for a
-    miner that showed nothing."""
+    """What came of making one miner's answer again: one of the three words above, or None where
+    that says nothing: nothing was shown, or not in the exact class."""
 
     hotkey: str
     verdict: str
@@ -62,30 +63,44 @@ async def check_answers(
 ) -> list[Checked]:
     """Make every miner's answer to a request again; `text` is needed where the chain has only its
     hash. CannotCheck, UnknownName or what a connection raises."""
-    if not loaded.model.card.exact:
-        raise CannotCheck("only an exact engine makes the same answer again: --engine exact")
     result = await requests.result(await client.at_head(), number)
     if result is None:
         raise UnknownName(f"the chain keeps no answer to request {number}")
-    block_hash = await client.block_hash(result.started)
-    facts = await _asked(client, number, block_hash)
-    card = loaded.model.card
+    genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
+    worker = Worker(loaded.model, PAGES)
+    worker.start()
+    try:
+        return await check_result(client, result, service_of(worker, loaded, genesis), text)
+    finally:
+        worker.stop()
+
+
+def service_of(worker: TextEngine, loaded: Loaded, genesis: bytes) -> TextService:
+    """A service that signs as nobody."""
+    nobody = Identity(Keypair.generate(), genesis, 0)
+    return TextService(worker, loaded.tokenizer, nobody)
+
+
+async def check_result(
+    client: Client, result: ResultFacts, service: TextService, text: bytes | None = None
+) -> list[Checked]:
+    """The same for a result, by a service that is started."""
+    card = service.card
+    if not card.exact:
+        raise CannotCheck("only an exact engine makes the same answer again: --engine exact")
     if result.model != card.name:
         raise CannotCheck(f"it was asked of {result.model}, and this is {card.name}")
+    block_hash = await client.block_hash(result.started)
+    facts = await _asked(client, result.number, block_hash)
+    if facts.weights not in (None, card.weights_hash):
+        raise CannotCheck("it was asked of other weights than these")
     known = facts.text if text is None else text
     if known is None or blake2_256(known) != facts.content:
         raise CannotCheck("the chain has only the hash of the input: give the file with it")
-    genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
-    worker = Worker(loaded.model, PAGES)
-    nobody = Identity(Keypair.generate(), genesis, result.netuid)
-    service = TextService(worker, loaded.tokenizer, nobody)
-    worker.start()
     try:
         return await _each(service, facts, result, known.decode(), bytes.fromhex(block_hash[2:]))
-    except (BadMessage, UnicodeDecodeError) as e:
-        raise CannotCheck(f"this model cannot answer it: {e}") from e
-    finally:
-        worker.stop()
+    except (BadMessage, Overloaded, UnicodeDecodeError) as e:
+        raise CannotCheck(f"this model cannot answer it now: {e}") from e
 
 
 async def _asked(client: Client, number: int, block_hash: str) -> RequestFacts:
@@ -106,7 +121,7 @@ async def _each(
     made: dict[bytes, tuple[str, SignedReceipt]] = {}  # where all share a seed, once for all
     checked = []
     for part in result.parts:
-        if part.output is None:
+        if part.output is None or not part.exact:
             checked.append(Checked(part.hotkey, part.verdict, None))
             continue
         miner = ss58.decode(part.hotkey, prefix=None)
@@ -114,7 +129,7 @@ async def _each(
         if seed not in made:
             made[seed] = await make_answer(service, order, text, seed)
         said, signed = made[seed]
-        theirs = replace(signed.receipt, miner=miner).signing_hash()
+        theirs = replace(signed.receipt, netuid=facts.netuid, miner=miner).signing_hash()
         found = OTHER if blake2_256(cut(said)) != part.output else SAME_TEXT
         found = RIGHT if found == SAME_TEXT and theirs == part.receipt else found
         checked.append(Checked(part.hotkey, part.verdict, found))

@@ -20,11 +20,12 @@ from ganglion.wire.receipts import Expected
 from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer
+from neurons.chain_answers import service_of
 from neurons.engine.base import Claim, Embedder, EngineError, missed
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
-from neurons.miner.textgen import prompt_tokens
+from neurons.miner.textgen import TextService, prompt_tokens
 from subnets.embedding import judge as embed_judge
 from subnets.embedding import probe as embed_probe
 from subnets.textgen import judge as text_judge
@@ -77,6 +78,10 @@ class TextExaminer:
         self.entry = loaded.entry
         self._earlier: tuple[TextRequest, tuple[int, ...]] | None = None
         self._sealed = SealedCaller(caller, identity.genesis, identity.netuid)
+
+    def service(self, genesis: bytes) -> TextService:
+        """A service on the same engine that signs as nobody: for making answers again."""
+        return service_of(self._worker, self._loaded, genesis)
 
     async def examine(self, target: Target, rng: random.Random) -> Verdict:
         """Ask the miner one probe and judge what comes back."""

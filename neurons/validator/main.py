@@ -24,6 +24,7 @@ from neurons.engine.worker import Worker
 from neurons.http import Gate, Server
 from neurons.identity import Identity
 from neurons.validator.book import Book
+from neurons.validator.chain_answers import ChainChecks
 from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
 from neurons.validator.hardware import HardwareChecks
 from neurons.validator.options import read_options
@@ -35,6 +36,7 @@ from neurons.validator.thresholds import AgreedThresholds
 from neurons.validator.trusting import Trust
 from neurons.validator.weights import WeightWriter
 from subnets.scoring import ONE, Policy, Record, apply_round, compute_weights
+from subnets.verdict import Verdict
 from subnets.zk.bundle import Place
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Validator:
         self.chain, self.examiner, self.book, self.policy = chain, examiner, book, policy
         self.writer = WeightWriter(chain, book)
         self.organic: OrganicChecks | None = None
+        self.answers: ChainChecks | None = None
         self.thresholds: AgreedThresholds | None = None
         self.hardware: HardwareChecks | None = None
         self.status: StatusApp | None = None
@@ -98,7 +101,9 @@ class Validator:
                 verdict.total_ms,
                 verdict.detail,
             )
-        await self._judge_organic(view)
+        for name, source in (("organic", self.organic), ("on the chain", self.answers)):
+            if source is not None:
+                self._take_away(view, name, await source.round())
         view = await self.chain.view()
         records = self.records(view)
         weights = compute_weights(records.items(), self.policy)
@@ -117,15 +122,13 @@ class Validator:
             place = Place(chain.genesis, chain.netuid, chain.hotkey.address, view.block)
             self.prover.start(place, records)
 
-    async def _judge_organic(self, view: View) -> None:
-        """Judge a gateway's sampled answers. They can only take away: a right answer is no more
-        than what callers pay for, and a wrong one costs as much as a failed probe."""
-        if self.organic is None:
-            return
+    def _take_away(self, view: View, name: str, verdicts: list[tuple[str, Verdict]]) -> None:
+        """Note verdicts on what miners did for others. They can only take away: a right answer is
+        no more than what is paid for, and a wrong one costs as much as a failed probe."""
         registered = {n.hotkey for n in view.graph.neurons}
-        for hotkey, verdict in await self.organic.round():
+        for hotkey, verdict in verdicts:
             log.info(
-                "block %d organic %s: %s %s", view.block, hotkey, verdict.reason, verdict.detail
+                "block %d %s %s: %s %s", view.block, name, hotkey, verdict.reason, verdict.detail
             )
             if verdict.hard and hotkey in registered:
                 apply_round(self.book.records, {hotkey: verdict}, self.policy, view.block)
@@ -172,6 +175,16 @@ def organic_checks(
     store = Store(url)
     stack.callback(store.close)
     return OrganicChecks(store, examiner, netuid)
+
+
+async def chain_checks(chain: ChainLink, examiner: TextExaminer) -> ChainChecks:
+    """Checks of what miners answer on the chain. EngineError or ChainProblem if there are none."""
+    service = examiner.service(chain.genesis)
+    if not service.card.exact:
+        raise EngineError("--chain-answers makes answers again, which takes --engine exact")
+    checks = ChainChecks(chain, service)
+    await checks.check_chain()
+    return checks
 
 
 def open_book(path: Path | None, identity: Identity) -> Book:
@@ -221,6 +234,8 @@ async def validate(options: argparse.Namespace) -> None:
             validator.thresholds = AgreedThresholds(chain, examiner)
         if options.organic is not None and isinstance(examiner, TextExaminer):
             validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
+        if options.chain_answers and isinstance(examiner, TextExaminer):
+            validator.answers = await chain_checks(chain, examiner)
         if options.trust:
             validator.trust = Trust(chain, options.trust)
         if not options.no_hardware:

@@ -40,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
         "--exponent", type=program.whole(0, 64), default=2, help="weights grow with this power"
     )
     made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
+    made.add_argument(
+        "--chain-answers",
+        action="store_true",
+        help="make the answers again that miners give to requests from the chain; takes "
+        "--engine exact",
+    )
     made.add_argument("--status-host", default="0.0.0.0")
     made.add_argument(
         "--status-port",
@@ -87,6 +93,8 @@ def read_options(argv: Sequence[str]) -> argparse.Namespace:
             "a proof of weights says that they follow from scores alone: leave out --trust or "
             "--prove-weights"
         )
+    if options.chain_answers and options.task == "embedding":
+        made.error("--chain-answers is for text: leave it out with --task embedding")
     if options.report is not None and options.status_port is None:
         made.error("--report needs a port where other validators ask: give --status-port")
     return options

@@ -23,7 +23,15 @@ from ganglion.wire import receipts
 from ganglion.wire.receipts import Expected, SignedReceipt
 from ganglion.wire.text import TextAnswer
 from neurons import models_cli
-from neurons.chain_answers import OTHER, RIGHT, SAME_TEXT, CannotCheck, check_answers
+from neurons.chain_answers import (
+    OTHER,
+    RIGHT,
+    SAME_TEXT,
+    CannotCheck,
+    Checked,
+    check_answers,
+    service_of,
+)
 from neurons.chainlink import ChainLink
 from neurons.engine.base import Claim, missed
 from neurons.engine.load import Loaded
@@ -33,6 +41,7 @@ from neurons.miner.main import build_services, serve
 from neurons.miner.options import contradiction, parser
 from neurons.miner.requests import Made, RequestWatcher, Terms
 from neurons.miner.textgen import TextService, prompt_tokens
+from neurons.validator.chain_answers import ChainChecks, verdict_on
 from subnets.models import EXACT
 from subnets.proofs import toploc
 from subnets.textgen import judge
@@ -321,6 +330,40 @@ async def test_answers_are_made_again_down_to_their_fingerprints(
         assert SAME_TEXT in capsys.readouterr().out
         assert await asyncio.to_thread(models_cli.run, ["recheck", "99", *command[2:]]) == 1
         assert "keeps no answer to request 99" in capsys.readouterr().err
+
+
+async def test_a_validator_judges_what_was_answered_on_the_chain(tiny: Loaded) -> None:
+    async with town(2) as (client, node):
+        link = ChainLink(client, NET, BOB)
+        worker = Worker(tiny.model, pages=64)
+        worker.start()
+        service = service_of(worker, tiny, link.genesis)
+        checks = ChainChecks(link, service)
+        await checks.check_chain()
+        assert await checks.round() == []
+        for miner, kind in zip(MINERS, (RequestWatcher, Liar)):
+            async with watching(node, tiny, miner, kind):
+                await answered(client, await requests.ask(client, ALICE, WANTED))
+        verdicts = dict(await checks.round())
+        worker.stop()
+        honest, liar = (miner.address for miner in MINERS[:2])
+        assert verdicts[honest].reason is Reason.OK
+        assert verdicts[liar].hard
+        assert "request 1: another text" in verdicts[liar].detail
+        assert await checks.round() == []
+
+
+def test_what_cannot_be_made_again_is_held_against_nobody() -> None:
+    reasons = {
+        found: verdict_on(1, Checked("5x", "Agreed", found)).reason
+        for found in (RIGHT, OTHER, SAME_TEXT, None)
+    }
+    assert reasons == {
+        RIGHT: Reason.OK,
+        OTHER: Reason.SAMPLING,
+        SAME_TEXT: Reason.RECEIPT,
+        None: Reason.OURS,
+    }
 
 
 def test_the_options_say_what_does_not_go_together() -> None:
