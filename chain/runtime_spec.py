@@ -28,6 +28,7 @@ from chain.pallets import (
     mev_shield,
     model_registry,
     multisig,
+    personhood,
     preimage,
     proxy,
     randomness,
@@ -99,6 +100,7 @@ def make_runtime() -> Runtime:
             108: requests.pallet,
             109: reports.pallet,
             110: vouching.pallet,
+            112: personhood.pallet,
         },
         (
             ext.CheckNonZeroSender(),
@@ -126,7 +128,7 @@ def make_runtime() -> Runtime:
             reports.reports_api,
         ),
         call_filter=call_filter,
-        guards=(guard,),
+        guards=(guard, personhood.guard),
     )
     made.append(runtime)
     system.Version.value = version_type(runtime)
