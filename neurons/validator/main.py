@@ -101,9 +101,7 @@ class Validator:
                 verdict.total_ms,
                 verdict.detail,
             )
-        for name, source in (("organic", self.organic), ("on the chain", self.answers)):
-            if source is not None:
-                self._take_away(view, name, await source.round())
+        await self._judge_others(view)
         view = await self.chain.view()
         records = self.records(view)
         weights = compute_weights(records.items(), self.policy)
@@ -121,6 +119,12 @@ class Validator:
             chain = self.chain
             place = Place(chain.genesis, chain.netuid, chain.hotkey.address, view.block)
             self.prover.start(place, records)
+
+    async def _judge_others(self, view: View) -> None:
+        """Judge a gateway's sampled answers, and those on the chain."""
+        for name, source in (("organic", self.organic), ("on the chain", self.answers)):
+            if source is not None:
+                self._take_away(view, name, await source.round())
 
     def _take_away(self, view: View, name: str, verdicts: list[tuple[str, Verdict]]) -> None:
         """Note verdicts on what miners did for others. They can only take away: a right answer is

@@ -160,8 +160,10 @@ async def test_probes_come_in_all_shapes_so_none_can_be_cheated_alone(
     two_faced.small.stop()
 
 
-async def test_what_callers_got_is_held_against_a_miner(tmp_path: Path) -> None:
-    """An answer sampled from a gateway zeroes a miner that its probes never caught."""
+@pytest.mark.parametrize("source", ["organic", "answers"])
+async def test_what_callers_got_is_held_against_a_miner(tmp_path: Path, source: str) -> None:
+    """An answer sampled from a gateway, or given on the chain, zeroes a miner that its probes
+    never caught."""
 
     class Sampled:
         async def round(self) -> list[tuple[str, Verdict]]:
@@ -174,10 +176,10 @@ async def test_what_callers_got_is_held_against_a_miner(tmp_path: Path) -> None:
         apply_round(book.records, {"a": good, "b": good}, Policy(), block)
     before = book.records["a"].to_json()
     validator = Validator(None, None, book, Policy(), 9)  # type: ignore[arg-type]
-    validator.organic = Sampled()  # type: ignore[assignment]
+    setattr(validator, source, Sampled())
     neurons = [SimpleNamespace(hotkey=name) for name in "ab"]
     view = SimpleNamespace(block=10, graph=SimpleNamespace(neurons=neurons))
-    await validator._judge_organic(view)  # type: ignore[arg-type]
+    await validator._judge_others(view)  # type: ignore[arg-type]
     assert book.records["a"].to_json() == before
     assert (book.records["b"].average, book.records["b"].debt) == (0, Policy().lookback)
     assert "gone" not in book.records
