@@ -6,6 +6,9 @@ not. So operands are rounded to integers times a power of two first (per row for
 per matrix for weights), with as many bits as the length of the sum allows. What is left is
 single IEEE operations on elements, which are the same on every machine, and functions made of
 them. Accuracy is that of float32.
+
+Chains judge answers by this arithmetic (`ganglion/exact/referee.py`). Whoever changes one bit of a
+result convicts honest miners of what they signed before: a test keeps it as it is.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ MOST_TILE_BITS = 17
 MOST_TILES = 1 << 12
 """Tiles of a matrix, and so about the cells that a step is made from."""
 MOST_LAYERS = 1 << 10
+MOST_HEAD = 1 << 9
 MOST_HIDDEN = 1 << 12
 """Beyond this a normed row times a row of weights may need more than 53 bits."""
 MOST_BLOCK = 1 << 17
@@ -146,7 +147,7 @@ def fault_of(program: Program) -> str | None:
         return f"its sizes are from 1 to {MOST_VALUES}"
     if p.layers > MOST_LAYERS or p.tile_bits > MOST_TILE_BITS or p.heads % p.kv_heads or p.head % 2:
         return "its layers, tiles or heads are not those of a model"
-    if p.block_bits > 16 or cell_bytes(p.head) << p.block_bits > MOST_BLOCK:
+    if p.head > MOST_HEAD or p.block_bits > 16 or cell_bytes(p.head) << p.block_bits > MOST_BLOCK:
         return "its blocks or its heads are too large"
     if not 0.0 < epsilon <= 1.0 or not 1.0 < theta <= 1e12:
         return "its epsilon or theta is out of range"
@@ -156,8 +157,8 @@ def fault_of(program: Program) -> str | None:
     if p.hidden > MOST_HIDDEN or ceil_log2(p.context) > 22:
         return "its rows or its context are too long for exact sums"
     layout = layout_of(p)
-    if max(place.tiles for place in (layout.head, *layout.layer.values())) > MOST_TILES:
-        return "its tiles are too small for so large a model"
+    if max(p.kv_heads, *(x.tiles for x in (layout.head, *layout.layer.values()))) > MOST_TILES:
+        return "its tiles or its heads are too many"
     return None
 
 

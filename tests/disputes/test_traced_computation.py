@@ -27,12 +27,16 @@ from ganglion.exact.program import (
 )
 from ganglion.exact.referee import Cell, is_right
 from ganglion.exact.steps import Kind, Step
-from ganglion.exact.trace import Memory
+from ganglion.exact.trace import Memory, Trace
 from ganglion.exact.tree import Tree, leaf, root_from
 from ganglion.wire.text import Sampling
 from neurons.engine.base import Row, pages_for, prefill
 from subnets.proofs.sampling import choose as choose_tokens
 from subnets.proofs.sampling import draws_for
+
+TOKENS = (102, 111, 114, 109)
+NAME = "f084c134c9d18a56a0127c131d6fd9205f49911beaa49902d62fe2ae42b67337"
+ROOT = "f7a1ce03fbcacba7a45f8c76a63f1e31fe4cdd9c50f053f9c3136a5fcc2032c5"
 
 
 def cells(book, case, kind):
@@ -233,3 +237,13 @@ def test_moves_out_of_turn_and_wrong_hashes_change_nothing():
         with pytest.raises(IllegalMove):
             choose(game, which)
     assert choose(game, 9).index == 9
+
+
+def test_the_arithmetic_is_the_one_that_receipts_were_signed_under():
+    """A change of one bit anywhere convicts honest miners: it would need new programs."""
+    _, book = tiny()
+    case = answered(book, tuple(b"def "), 4, Sampling(SEED, 0.9, 40, 0.95))
+    root = Trace(book.machine(case), book.tiles).tree.root
+    assert case.tokens[4:] == TOKENS
+    assert book.program.name().hex() == NAME
+    assert root.hex() == ROOT
