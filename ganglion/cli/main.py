@@ -30,6 +30,7 @@ OWN = {
     "request": "let the chain ask a model, see who answers, prove an answer",
     "bond": "bond miners, and report one that contradicts itself",
     "vouch": "say whom you know to be a person of his own",
+    "person": "subnets with one seat a person: gates and credentials",
     "report": "what validators together have measured of miners",
     "explain-error": "say what an error of the chain or of its pool means",
 }
