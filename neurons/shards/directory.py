@@ -112,7 +112,13 @@ class Directory:
         """Refresh for ever."""
         while True:
             await self.refresh()
-            await asyncio.sleep(REFRESH_SECONDS if self.peers else 1.0)
+            await asyncio.sleep(REFRESH_SECONDS if self.complete else 1.0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block has a server."""
+        held = (range(p.span.first, p.span.last) for p in self.peers.values())
+        return len({block for blocks in held for block in blocks}) == self.layers
 
     def seats(self) -> list[Seat]:
         """What everybody holds, for the rule of balance."""
