@@ -44,11 +44,11 @@ class Checked:
 
 
 async def make_answer(
-    service: TextService, order: Order, text: str, seed: bytes
+    service: TextService, order: Order, text: str, seed: bytes, priority: float = 0.0
 ) -> tuple[str, SignedReceipt]:
     """An answer and the receipt for it; BadMessage or Overloaded."""
     body = text_request(order, text, seed).to_bytes()
-    accepted = service.accept(body, order.requester)
+    accepted = service.accept(body, order.requester, priority)
     accepted.digest = order.digest()  # on the chain nobody sees the body
     answer = TextAnswer()
     async for event, data in service.answer(accepted):

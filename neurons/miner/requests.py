@@ -37,6 +37,8 @@ MOST_FOLLOWED = 64
 """Requests that are followed at once; others are for other miners."""
 SPARE_BLOCKS = 3
 """Blocks that committing and showing may take beside the computation."""
+PRIORITY = 1e14
+"""A deposit stands for these answers: they go before all others but those of lessees."""
 LEAST_FUNDS = 300_000_000
 """Rao for a deposit and fees, below which a warning is due."""
 
@@ -310,7 +312,7 @@ class RequestWatcher:
     async def compute(self, facts: RequestFacts, text: str, seed: bytes) -> Made:
         """Run the engine; the receipt is about the order on the chain. BadMessage or Overloaded."""
         order = facts.order(self._chain.genesis)
-        return Made(seed, *await make_answer(self._service, order, text, seed))
+        return Made(seed, *await make_answer(self._service, order, text, seed, PRIORITY))
 
     async def _send(self, name: str, number: int, /, **args: Any) -> None:
         call = await self._client.compose(PALLET, name, id=number, **args)
