@@ -79,6 +79,36 @@ def sign_(
 
 
 @app.command()
+def fill(
+    netuid: Annotated[int, typer.Argument(min=0, max=65_535, help="The subnet's number.")],
+    model: Annotated[str, typer.Argument(help="The model's name, as miners serve it.")],
+    task: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="What is wanted, as JSON.")
+    ],
+    result: Annotated[Path, typer.Argument(dir_okay=False, help="Where the result goes.")],
+    price: Annotated[str, typer.Argument(help="TAO at most, exact decimal, as in 0.5.")],
+    signer: Signer = "",
+    url: Url = URL_DEFAULT,
+    root: Root = ROOT_DEFAULT,
+    blocks: Annotated[int, typer.Option(min=2, help="Blocks in which quotes are taken.")] = 10,
+    deliver_in: Annotated[int, typer.Option(min=5, help="Blocks the winner has.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Have a task done by the cheapest: sign, hand out to miners, fetch and check the result."""
+    from ganglion import intents  # only this command calls neurons
+
+    if len(model.encode()) > MAX_MODEL:
+        raise EncodeError(f"a model's name has at most {MAX_MODEL} characters")
+    key, content = signer_of(signer, root), task.read_bytes()
+    wish = intents.Wish(netuid, model, Balance.tao(price).as_rao(), blocks, deliver_in)
+    done = ask(url, lambda client: intents.fill(client, key, wish, content))
+    result.write_bytes(done.raw)
+    paid = f"{format_amount(done.price)} TAO"
+    said = {"intent": "0x" + done.name.hex(), "miner": done.hotkey, "paid": paid}
+    show(said | {"text": done.result.text}, as_json)
+
+
+@app.command()
 @sending
 def quote(
     intent: IntentFile,

@@ -9,16 +9,20 @@ import typer
 
 from ganglion.balance import Balance, format_amount
 from ganglion.cli.common import (
+    ROOT_DEFAULT,
     URL_DEFAULT,
     At,
     Json,
     Netuid,
+    Root,
+    Signer,
     Url,
     ask,
     brief,
     hotkey_of,
     new_app,
     show,
+    signer_of,
     table,
     view_at,
 )
@@ -33,6 +37,11 @@ U32 = (1 << 32) - 1
 Market = Annotated[int, typer.Argument(min=0, max=U32, help="The market's number.")]
 Number = Annotated[int, typer.Argument(min=0, help="The job's number.")]
 Hotkey = Annotated[str, typer.Argument(help="The miner: an address, WALLET/HOTKEY, or //Bob.")]
+Priority = Annotated[bool, typer.Option("--priority", help="Twice the price, before all others.")]
+TaskFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="What is wanted, as JSON.")
+]
+ResultFile = Annotated[Path, typer.Argument(dir_okay=False, help="Where the result goes.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Its hash is sent.")]
 
 
@@ -78,13 +87,32 @@ def post(
     market: Market,
     content: File,
     how: How,
-    priority: Annotated[
-        bool, typer.Option("--priority", help="Twice the price, before all others.")
-    ] = False,
+    priority: Priority = False,
 ) -> None:
     """Put a job into a market: the file says what is to be done, its hash goes on the chain."""
     tier = "Priority" if priority else "Economy"
     _send(how, "list", market=market, content=blake2_256(content.read_bytes()), tier=tier)
+
+
+@app.command("run")
+def run(
+    market: Market,
+    task: TaskFile,
+    result: ResultFile,
+    signer: Signer = "",
+    url: Url = URL_DEFAULT,
+    root: Root = ROOT_DEFAULT,
+    priority: Priority = False,
+    as_json: Json = False,
+) -> None:
+    """Have a task done: list it, hand it to the miner that takes it, fetch and check the result."""
+    from ganglion import jobs  # only this command calls neurons
+
+    key, content = signer_of(signer, root), task.read_bytes()
+    done = ask(url, lambda client: jobs.run(client, key, market, content, priority))
+    result.write_bytes(done.raw)
+    said = {"job": done.number, "miner": done.hotkey, "text": done.result.text}
+    show(said | {"tokens": len(done.result.signed.receipt.tokens)}, as_json)
 
 
 @app.command("work")

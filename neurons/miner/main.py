@@ -41,6 +41,7 @@ from neurons.miner.redeemer import open_till
 from neurons.miner.requests import watch_requests
 from neurons.miner.server import MinerApp
 from neurons.miner.textgen import TextService
+from neurons.miner.work import watch_work
 from neurons.shards.options import load_model, release
 from neurons.shards.program import main as serve_span
 
@@ -201,6 +202,7 @@ async def serve(options: argparse.Namespace, build: Build) -> None:
         await chain.publish(options.external_host or options.host, server.port)
         await post_ask(options, chain, services.name, stack)
         await watch_requests(options, chain, services.text, stack)
+        await watch_work(options, chain, services.text, app, stack)
         refreshing = asyncio.create_task(standings.keep_fresh())
         stack.callback(refreshing.cancel)
         settle_memory()

@@ -14,6 +14,7 @@ from neurons.miner.attest import words_of
 from neurons.miner.hardware_options import hardware_options
 from neurons.miner.redeemer import pay_options
 from neurons.miner.requests import request_options
+from neurons.miner.work import work_options
 from neurons.shards.options import front_options, wrong_front
 
 
@@ -40,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     ask_options(money)
     pay_options(money)
     stand_options(money)
-    request_options(made.add_argument_group("what it does for the chain"))
+    work = made.add_argument_group("what it does for the chain")
+    request_options(work)
+    work_options(work)
     hardware = made.add_argument_group("what it shows of its machine")
     hardware_options(hardware)
     attest_options(hardware)
@@ -139,6 +142,8 @@ def contradiction(options: argparse.Namespace) -> str | None:
         return "--chain-requests is for text: leave it out with --task embedding"
     if options.stand_by_answers and (options.task, options.engine) != ("text", "exact"):
         return "--stand-by-answers is for text of --engine exact: nothing else can be judged"
+    if (options.jobs or options.fill_intents) and options.task == "embedding":
+        return "--jobs and --fill-intents are for text: leave them out with --task embedding"
     if options.paid and options.task == "embedding":
         return "--paid is for text: leave it out with --task embedding"
     return None

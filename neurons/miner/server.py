@@ -91,6 +91,10 @@ class MinerApp:
         self.hardware = hardware
         self._routes.update(hardware.routes())
 
+    def add_routes(self, routes: dict[tuple[str, str], Handler]) -> None:
+        """Serve these too, as long as this miner does."""
+        self._routes.update(routes)
+
     @contextmanager
     def _slot(self, caller: bytes) -> Any:
         """A place among the caller's open requests; Refusal when it has too many."""
