@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
@@ -16,7 +17,7 @@ from ganglion.hashing import blake2_256
 from ganglion.wire import vectors as wire_vectors
 from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
-from ganglion.wire.receipts import Expected
+from ganglion.wire.receipts import Expected, SignedReceipt
 from ganglion.wire.sealed_call import SealedCaller
 from ganglion.wire.text import TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer
@@ -75,9 +76,15 @@ class TextExaminer:
     ) -> None:
         self._caller, self._identity, self._loaded = caller, identity, loaded
         self._worker, self._tokens = worker, tokens
+        self.accuse: Callable[[SignedReceipt, bytes], None] | None = None
         self.entry = loaded.entry
         self._earlier: tuple[TextRequest, tuple[int, ...]] | None = None
         self._sealed = SealedCaller(caller, identity.genesis, identity.netuid)
+
+    @property
+    def loaded(self) -> Loaded:
+        """The model that answers are held against."""
+        return self._loaded
 
     def service(self, genesis: bytes) -> TextService:
         """A service on the same engine that signs as nobody: for making answers again."""
@@ -94,6 +101,9 @@ class TextExaminer:
         except CallFailed as e:
             return failed_call(e)
         verdict = await self.judge(target, request, timed.body, timed.answer)
+        signed = timed.answer.signed
+        if self.accuse is not None and verdict.reason is Reason.SAMPLING and signed is not None:
+            self.accuse(signed, timed.body)  # a probe of ours: nobody's secret
         if verdict.verified and not request.resume and len(timed.answer.tokens) > 1:
             self._earlier = request, tuple(timed.answer.tokens)
         return replace(verdict, first_token_ms=timed.first_token_ms, total_ms=timed.total_ms)

@@ -18,6 +18,7 @@ from ganglion.errors import GanglionError
 from ganglion.wire.call import Caller, Patience, Target
 from neurons import program
 from neurons.chainlink import ChainLink, View
+from neurons.disputes.accuser import begin_disputes
 from neurons.engine.base import EngineError
 from neurons.engine.load import load, load_embedder
 from neurons.engine.worker import Worker
@@ -240,6 +241,8 @@ async def validate(options: argparse.Namespace) -> None:
             validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
         if options.chain_answers and isinstance(examiner, TextExaminer):
             validator.answers = await chain_checks(chain, examiner)
+        if options.dispute and isinstance(examiner, TextExaminer):
+            examiner.accuse = (await begin_disputes(chain, examiner.loaded, stack)).note
         if options.trust:
             validator.trust = Trust(chain, options.trust)
         if not options.no_hardware:

@@ -46,6 +46,12 @@ def parser() -> argparse.ArgumentParser:
         help="make the answers again that miners give to requests from the chain; takes "
         "--engine exact",
     )
+    made.add_argument(
+        "--dispute",
+        action="store_true",
+        help="dispute wrong answers to probes before the chain, for a deposit of the hotkey's "
+        "that comes back; takes --engine exact; see docs/disputes.md",
+    )
     made.add_argument("--status-host", default="0.0.0.0")
     made.add_argument(
         "--status-port",
@@ -95,6 +101,8 @@ def read_options(argv: Sequence[str]) -> argparse.Namespace:
         )
     if options.chain_answers and options.task == "embedding":
         made.error("--chain-answers is for text: leave it out with --task embedding")
+    if options.dispute and (options.task, options.engine) != ("text", "exact"):
+        made.error("--dispute is for text of --engine exact: nothing else can be judged")
     if options.report is not None and options.status_port is None:
         made.error("--report needs a port where other validators ask: give --status-port")
     return options
