@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ganglion.wire.call import Caller, CallFailed, Target
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import Expected, SignedReceipt
 from ganglion.wire.sealed_call import SealedCaller
-from ganglion.wire.text import TextAnswer, TextRequest
+from ganglion.wire.text import CACHE_SIZE, TextAnswer, TextRequest
 from ganglion.wire.vectors import EmbedAnswer
 from neurons.chain_answers import service_of
 from neurons.engine.base import Claim, Embedder, EngineError, missed
@@ -39,6 +40,8 @@ log = logging.getLogger("validator")
 NO_SEED = bytes(32)
 SEALED_SHARE = 0.25
 """Probes that come under a seal, so that miners cannot treat sealed orders worse than others."""
+CALLERS = 64
+"""Callers that probes pretend to come from."""
 CONTINUED_SHARE = 0.1
 """Probes that ask to go on with an answer that was begun elsewhere."""
 
@@ -78,6 +81,8 @@ class TextExaminer:
         self._worker, self._tokens = worker, tokens
         self.accuse: Callable[[SignedReceipt, bytes], None] | None = None
         self.entry = loaded.entry
+        # gateways name a cache for every caller, and some callers come again
+        self._callers = [secrets.token_bytes(CACHE_SIZE) for _ in range(CALLERS)]
         self._earlier: tuple[TextRequest, tuple[int, ...]] | None = None
         self._sealed = SealedCaller(caller, identity.genesis, identity.netuid)
 
@@ -118,7 +123,7 @@ class TextExaminer:
             request = text_probe.draw_probe(rng, self.entry.name, self._tokens, card.context)
             prompt = prompt_tokens(request, self._loaded.tokenizer)
             if len(prompt) + request.max_tokens <= card.context:
-                return request
+                return replace(request, cache=rng.choice(self._callers))
 
     async def _takes_seals(self, target: Target) -> bool:
         """Whether the miner announces a good sealing key; it need not."""
