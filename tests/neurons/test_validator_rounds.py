@@ -160,13 +160,13 @@ async def test_probes_come_in_all_shapes_so_none_can_be_cheated_alone(
     two_faced.small.stop()
 
 
-@pytest.mark.parametrize("source", ["organic", "answers"])
 async def test_probes_have_the_fields_that_gateways_send(examiner: TextExaminer) -> None:
     requests = [examiner._draw(random.Random(i)) for i in range(50)]
     assert all(len(r.cache) == CACHE_SIZE for r in requests)
     assert len({r.cache for r in requests}) < 50
 
 
+@pytest.mark.parametrize("source", ["organic", "answers"])
 async def test_what_callers_got_is_held_against_a_miner(tmp_path: Path, source: str) -> None:
     """An answer sampled from a gateway, or given on the chain, zeroes a miner that its probes
     never caught."""
