@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -277,6 +277,71 @@ async def test_a_restart_in_the_middle_loses_nothing(tiny: Loaded, tmp_path: Pat
             await blocks(client, 1)
             await until(client, lambda: _true(runner.finished == 1))
         assert await jobs.read(await client.at_head(), number) is None
+
+
+class Line:
+    """The way to a node, which can be cut and mended."""
+
+    def __init__(self, url: str) -> None:
+        self._to = url.rpartition(":")
+        self._open: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, onward = await asyncio.open_connection("127.0.0.1", int(self._to[2].rstrip("/")))
+        self._open += [writer, onward]
+
+        async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(1 << 16):
+                    to.write(data)
+                    await to.drain()
+
+        await asyncio.gather(copy(reader, onward), copy(back, writer))
+
+
+async def test_an_outage_of_the_chain_is_outlived(tiny: Loaded, tmp_path: Path) -> None:
+    """The line breaks when the job is taken, its task comes meanwhile, and it is delivered."""
+    async with town(ticks=False) as (client, node):
+        line = Line(node.url)
+        await line.mend()
+        async with Client(f"ws://127.0.0.1:{line.port}") as wire:
+            miner = Working(wire, tiny, CHARLIE, tmp_path)
+            await miner.start(BOB)
+            await open_market(client, timeout=500)
+            number = await jobs.post(client, DAVE, 0, TASK, "Economy")
+            async with miner.jobs(0) as runner, Caller(DAVE) as caller:
+                await until(client, lambda: _true(number in runner._running))
+                await line.cut()
+                await caller.fetch(miner.target, "POST", f"{JOB_PATH}?number={number}", TASK)
+                name = job_name(miner.link.genesis, number)
+                await until(client, lambda: _true(_has_result(runner, name)))
+                await blocks(client, 3)
+                assert runner.finished == 0
+                await line.mend()
+                while not runner.finished:
+                    await blocks(client, 1)
+                    await asyncio.sleep(0.1)
+            await miner.stop()
+        assert await jobs.read(await client.at_head(), number) is None
+        await line.cut()
+
+
+def _has_result(runner: JobRunner, name: bytes) -> bool:
+    kept = runner._file.get(name)
+    return kept is not None and kept.result is not None
 
 
 async def _never(job: object) -> AsyncIterator[object]:
