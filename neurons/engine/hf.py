@@ -303,7 +303,13 @@ def load_hf(
     """Model, tokenizer and folder; EngineError in one sentence if anything is missing."""
     folder = fetch(name) if folder is None else folder
     model = HfModel(folder, name, dtype, fixed)
+    return model, *load_tokenizer(name, folder)
+
+
+def load_tokenizer(name: str, folder: Path | None) -> tuple[Tokenizer, Path]:
+    """A model's tokenizer, and the folder that it is in by now."""
+    folder = fetch(name) if folder is None else folder
     spec = read_json(folder / "tokenizer.json") if (folder / "tokenizer.json").is_file() else {}
     merges = spec.get("model", {}).get("merges", True)
     tokenizer: Tokenizer = ByteTokenizer(folder) if merges == [] else HfTokenizer(folder)
-    return model, tokenizer, folder
+    return tokenizer, folder

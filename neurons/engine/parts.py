@@ -93,7 +93,15 @@ def open_parts(kind: str, name: str) -> tuple[Parts, Tokenizer, Path]:
         if folder is None:
             raise EngineError(f"{name} is no folder here; the exact engine needs a local Llama")
         return ExactParts(folder, public), ByteTokenizer(folder), folder
-    raise EngineError(f"the engine {kind!r} does not run in parts: use --engine exact")
+    if kind == "hf":
+        try:
+            from neurons.engine.hf import load_tokenizer
+            from neurons.engine.hf_parts import HfParts
+        except ImportError as e:
+            raise EngineError(f"the hf engine needs {e.name}: pip install 'ganglion[miner]'") from e
+        tokenizer, folder = load_tokenizer(public, folder)
+        return HfParts(folder, public), tokenizer, folder
+    raise EngineError(f"the engine {kind!r} does not run in parts: use --engine exact or hf")
 
 
 def run_once(blocks: Blocks, x: Values) -> Values:
