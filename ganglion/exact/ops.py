@@ -69,6 +69,11 @@ def sampling_of(case: Case) -> Sampling:
     return Sampling(case.seed, warm, case.top_k, share)
 
 
+def token_at(case: Case, logits: Floats, position: int) -> int:
+    """The token that has to follow a position of a case."""
+    return token_of(logits, sampling_of(case), case.first + position + 1 - case.prompt)
+
+
 class Machine:
     """The computation of one case, a step at a time."""
 
@@ -327,8 +332,7 @@ def _logits(m: Machine, step: Step, source: Source) -> Floats:
 
 def _token(m: Machine, step: Step, source: Source) -> Floats:
     logits = m.rows(source, step, Kind.LOGITS, 0, m.program.vocab)
-    place = m.case.first + step.position + 1 - m.case.prompt
-    return np.array([float(token_of(logits, sampling_of(m.case), place))])
+    return np.array([float(token_at(m.case, logits, step.position))])
 
 
 _MATRIX = dict(zip((Kind.QKV, Kind.OUT, Kind.GATE_UP, Kind.DOWN), MATRICES))

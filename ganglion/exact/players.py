@@ -62,6 +62,10 @@ class Book:
         """What computes a case."""
         return Machine(self.program, case)
 
+    def trace(self, case: Case, through: bool = False) -> Trace:
+        """The computation of a case."""
+        return Trace(self.machine(case), self.tiles, through)
+
 
 class Defender:
     """Stands by an answer: commits, opens and proves."""
@@ -72,7 +76,7 @@ class Defender:
     @cached_property
     def trace(self) -> Trace:
         """The computation, made when the first move is due."""
-        return Trace(self.book.machine(self.case), self.book.tiles, through=True)
+        return self.book.trace(self.case, through=True)
 
     def move(self, game: Game) -> Move | None:
         """The next move, or None if it is the other's turn."""
@@ -94,7 +98,7 @@ class Challenger:
     @cached_property
     def trace(self) -> Trace:
         """The computation up to the first token that is not the answer's."""
-        return Trace(self.book.machine(self.case), self.book.tiles)
+        return self.book.trace(self.case)
 
     @property
     def objects(self) -> bool:

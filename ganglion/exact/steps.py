@@ -93,6 +93,7 @@ def layer_rows(program: Program, blocks: int) -> tuple[tuple[Row, ...], int]:
     ])  # fmt: skip
 
 
+Firsts = dict[Kind, tuple[int, int]]
 TAIL = frozenset({Kind.FINAL, Kind.LOGITS, Kind.TOKEN})
 
 
@@ -103,6 +104,7 @@ class Steps:
         self.program, self.positions, self.drawn = program, positions, drawn
         self.block = program.block
         self._layers: dict[int, tuple[tuple[Row, ...], int]] = {}
+        self._firsts: dict[int, tuple[Firsts, Firsts, int]] = {}
         head = layout_of(program).head.tiles
         self._tail, self._tail_size = _rows(
             [(Kind.FINAL, 1, 1), (Kind.LOGITS, head, 1), (Kind.TOKEN, 1, 1)]
@@ -151,6 +153,18 @@ class Steps:
         row = rows[bisect_right(rows, at, key=lambda r: r.first) - 1]
         part, block = divmod(at - row.first, row.blocks)
         return Step(position, row.kind, layer, part, block)
+
+    def rows_at(self, position: int) -> tuple[Firsts, Firsts, int]:
+        """Where the steps of each kind begin in a layer of a position, and behind its layers, with
+        the number of blocks of each; and the steps of a layer."""
+        blocks = self.blocks(position)
+        found = self._firsts.get(blocks)
+        if found is None:
+            rows, size = self._layer(blocks)
+            layer, tail = ({r.kind: (r.first, r.blocks) for r in part}
+                           for part in (rows, self._tail))  # fmt: skip
+            found = self._firsts[blocks] = layer, tail, size
+        return found
 
     def _layer(self, blocks: int) -> tuple[tuple[Row, ...], int]:
         """`layer_rows`, worked out once."""

@@ -14,7 +14,7 @@ from ganglion.exact.players import Book, Challenger, Defender, Prove, play
 from ganglion.exact.program import bits_of
 from ganglion.exact.referee import is_right
 from ganglion.exact.steps import Kind
-from ganglion.exact.trace import Memory
+from ganglion.exact.trace import Memory, Trace
 from ganglion.wire.text import Sampling
 from neurons.disputes.book import book_of
 from neurons.engine.base import ModelCard
@@ -66,6 +66,29 @@ class Faulty(Machine):
         return -3.0 * cell - 1.0 if index == self.fault else cell
 
 
+class Stepwise(Trace):
+    """A trace that is made by the referee's own steps, one after the other."""
+
+    def compute(self, emit):
+        for memory, index in self.walk():
+            emit(index, memory.now[index])
+
+    def walk(self):
+        """Every step that can be made, and the memory after it."""
+        memory = Memory(self.machine, self.tiles)
+        steps, case = self.machine.steps, self.machine.case
+        for position in range(steps.positions):
+            if case.tokens[position] >= self.machine.program.vocab:
+                return
+            for index in range(steps.start(position), steps.start(position + 1)):
+                memory.step(index)
+                yield memory, index
+            memory.turn(position)
+
+    def inputs(self, index):
+        return next(memory.noted for memory, at in self.walk() if at == index)
+
+
 class FaultyBook(Book):
     """What a party has that miscomputes a step."""
 
@@ -75,6 +98,9 @@ class FaultyBook(Book):
         made = Faulty(self.program, case)
         made.fault = self.fault
         return made
+
+    def trace(self, case, through=False):
+        return Stepwise(self.machine(case), self.tiles, through)
 
 
 def faulty(book: Book, fault: int) -> FaultyBook:
@@ -100,7 +126,7 @@ def answered(
     memory = Memory(machine, book.tiles)
     for position in range(machine.steps.positions):
         for index in range(machine.steps.start(position), machine.steps.start(position + 1)):
-            cell = memory.now[index] = machine.run(index, memory)
+            cell = memory.step(index)
             if machine.steps.at(index).kind is Kind.TOKEN:
                 tokens = list(machine.case.tokens)
                 tokens[position + 1] = int(cell[0]) % book.program.vocab

@@ -7,12 +7,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from disputants import SEED, answered, faulty, played, small, tiny
+from disputants import SEED, Stepwise, answered, faulty, played, small, tiny
 
 from ganglion.exact.game import LEVELS
 from ganglion.exact.players import Challenger, Defender
 from ganglion.exact.steps import Kind, Step
-from ganglion.exact.trace import Memory, Noted, Trace
 from ganglion.wire.text import Sampling
 
 TEXT = b"def open(file, mode='r', buffering=-1): raise ValueError  # The quick brown fox jumps. "
@@ -62,7 +61,7 @@ def test_the_referee_is_right_about_random_faults(shard):
     rng = np.random.default_rng(shard)
     case = answered(book, (1, 2), 4)
     machine = book.machine(case)
-    honest = Trace(machine, book.tiles, through=True)
+    honest = book.trace(case, through=True)
     found = Counter()
     for _ in range(50):
         fault = int(rng.integers(machine.steps.count))
@@ -84,14 +83,11 @@ def test_the_referee_does_a_fiftieth_of_the_work_at_most():
     """Work is what is read: every step costs by its inputs and weights, and each is hashed."""
     _, book = tiny()
     machine = book.machine(answered(book, tuple(TEXT[:4]), 2))
-    memory, cost = Memory(machine, book.tiles), []
-    for index in range(machine.steps.count):
-        noted = Noted(memory)
-        memory.now[index] = machine.run(index, noted)
+    cost = []
+    for memory, _ in Stepwise(machine, book.tiles).walk():
+        noted = memory.noted
         tile = 0 if noted.asked is None else len(book.tiles[noted.asked])
         cost.append(tile + sum(map(len, noted.cells.values())))
-        if index + 1 == machine.steps.start(machine.steps.at(index).position + 1):
-            memory.turn(machine.steps.at(index).position)
     assert 50 * max(cost) <= sum(cost)
 
 

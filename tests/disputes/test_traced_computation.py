@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from disputants import SEED, answered, small, tiny
+from disputants import SEED, Stepwise, answered, small, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +27,8 @@ from ganglion.exact.program import (
 )
 from ganglion.exact.referee import Cell, is_right
 from ganglion.exact.steps import Kind, Step
-from ganglion.exact.trace import Memory, Trace
-from ganglion.exact.tree import Tree, leaf, root_from
+from ganglion.exact.trace import Memory
+from ganglion.exact.tree import NOTHING, Tree, leaf, root_from
 from ganglion.wire.text import Sampling
 from neurons.engine.base import Row, pages_for, prefill
 from subnets.proofs.sampling import choose as choose_tokens
@@ -45,7 +45,7 @@ def cells(book, case, kind):
     memory = Memory(machine, book.tiles)
     for position in range(machine.steps.positions):
         for index in range(machine.steps.start(position), machine.steps.start(position + 1)):
-            cell = memory.now[index] = machine.run(index, memory)
+            cell = memory.step(index)
             if machine.steps.at(index).kind is kind:
                 found.append(cell)
         memory.turn(position)
@@ -69,10 +69,38 @@ def test_logits_are_the_engines_to_the_bit(which, length):
             assert np.array_equal(one.logits[0], ours[at - 4])
 
 
+@pytest.mark.parametrize(("which", "prompt", "count"), [
+    (small, (1, 2, 3), 30), (small, (4,), 1), (tiny, tuple(b"import re"), 62),
+])  # fmt: skip
+def test_all_positions_at_once_make_the_same_cells(which, prompt, count):
+    _, book = which()
+    case = answered(book, prompt, count)
+    machine = book.machine(case)
+    swept, walked = book.trace(case), Stepwise(machine, book.tiles)
+    assert swept.tree.levels == walked.tree.levels
+    assert swept.wrong is walked.wrong is None
+    rng = np.random.default_rng(1)
+    for index in rng.integers(machine.steps.count, size=2 if which is tiny else 12):
+        ours, theirs = swept.inputs(int(index)), walked.inputs(int(index))
+        assert (ours.cells, ours.asked) == (theirs.cells, theirs.asked)
+
+
+def test_an_answer_is_traced_as_far_as_it_is_right():
+    _, book = small()
+    case = answered(book, (1, 2, 3), 9)
+    tokens = list(case.tokens)
+    tokens[6], tokens[8] = 999, 1
+    lie = replace(case, tokens=tuple(tokens))
+    for trace in (book.trace(lie), Stepwise(book.machine(lie), book.tiles)):
+        assert trace.wrong == book.machine(case).steps.index(Step(5, Kind.TOKEN))
+        assert trace.demanded == case.tokens[6]
+        assert set(trace.tree.levels[0][trace.wrong :]) == {NOTHING}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 1 << 30), st.sampled_from([0.0, 0.3, 1.0, 2.0]), st.integers(0, 50),
-    st.floats(1e-6, 1.0), st.integers(2, 300), st.booleans(),
+    st.floats(1e-6, 1.0), st.sampled_from([2, 40, 300, 5000]), st.booleans(),
 )  # fmt: skip
 def test_tokens_are_drawn_as_the_engine_draws_them(number, warm, top_k, top_p, vocab, coarse):
     rng = np.random.default_rng(number)
@@ -243,7 +271,7 @@ def test_the_arithmetic_is_the_one_that_receipts_were_signed_under():
     """A change of one bit anywhere convicts honest miners: it would need new programs."""
     _, book = tiny()
     case = answered(book, tuple(b"def "), 4, Sampling(SEED, 0.9, 40, 0.95))
-    root = Trace(book.machine(case), book.tiles).tree.root
+    root = book.trace(case).tree.root
     assert case.tokens[4:] == TOKENS
     assert book.program.name().hex() == NAME
     assert root.hex() == ROOT
