@@ -118,33 +118,15 @@ class Caller:
         """The body of the reply as it arrives; CallFailed for anything but status 200, and for
         one of more than `most` bytes. `patience` replaces the caller's own. Redirections are not
         followed: a neuron must not choose where its callers' machines look."""
-        if self._session is None:
-            raise RuntimeError("use Caller in an `async with` block")
-        headers = self._headers(target, method, path, body)
-        url, size = target.url + path, 0
-        timeout = self._timeout if patience is None else patience.timeout()
         try:
-            async with self._session.request(
-                method,
-                url,
-                data=body or None,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as reply:
-                if reply.status != 200:
-                    raise await _refusal(reply)
+            async with await self._asked(target, method, path, body, patience) as reply:
                 async for piece in reply.content.iter_any():
-                    size += len(piece)
-                    if size > most:
+                    most -= len(piece)
+                    if most < 0:
                         raise CallFailed("bad-format", "the answer is larger than anyone needs")
                     yield piece
-        except aiohttp.ClientConnectorError as e:
-            raise CallFailed("unreachable", f"{target.url} cannot be reached: {e}") from e
-        except TimeoutError as e:
-            raise CallFailed("timeout", f"{target.url} did not answer in time") from e
         except (aiohttp.ClientError, OSError) as e:
-            raise CallFailed("unreachable", f"{target.url} broke the connection: {e}") from e
+            raise _broken(target, e) from e
 
     async def fetch(
         self,
@@ -155,9 +137,37 @@ class Caller:
         patience: Patience | None = None,
         most: int = 16 * MAX_BODY,
     ) -> bytes:
-        """The whole reply of a short call."""
-        pieces = self.pieces(target, method, path, body, patience, most)
-        return b"".join([piece async for piece in pieces])
+        """The whole reply of a short call, as `pieces` would give it."""
+        found: list[bytes] = []
+        try:
+            async with await self._asked(target, method, path, body, patience) as reply:
+                while piece := await reply.content.readany():
+                    most -= len(piece)
+                    if most < 0:
+                        raise CallFailed("bad-format", "the answer is larger than anyone needs")
+                    found.append(piece)
+        except (aiohttp.ClientError, OSError) as e:
+            raise _broken(target, e) from e
+        return b"".join(found)
+
+    async def _asked(
+        self, target: Target, method: str, path: str, body: bytes, patience: Patience | None
+    ) -> aiohttp.ClientResponse:
+        """The beginning of a good reply."""
+        if self._session is None:
+            raise RuntimeError("use Caller in an `async with` block")
+        reply = await self._session.request(
+            method,
+            target.url + path,
+            data=body or None,
+            headers=self._headers(target, method, path, body),
+            timeout=self._timeout if patience is None else patience.timeout(),
+            allow_redirects=False,
+        )
+        if reply.status != 200:
+            async with reply:
+                raise await _refusal(reply)
+        return reply
 
     async def events(
         self, target: Target, body: bytes, path: str = PATH
@@ -223,6 +233,15 @@ class TimedAnswer:
     def total_ms(self) -> int:
         """Milliseconds to the last event."""
         return round(self.arrivals[-1] * 1000)
+
+
+def _broken(target: Target, e: Exception) -> CallFailed:
+    """What it means that a connection failed; TimeoutError is an OSError too."""
+    if isinstance(e, aiohttp.ClientConnectorError):
+        return CallFailed("unreachable", f"{target.url} cannot be reached: {e}")
+    if isinstance(e, TimeoutError):
+        return CallFailed("timeout", f"{target.url} did not answer in time")
+    return CallFailed("unreachable", f"{target.url} broke the connection: {e}")
 
 
 async def _refusal(reply: aiohttp.ClientResponse) -> CallFailed:
