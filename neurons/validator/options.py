@@ -39,6 +39,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--exponent", type=program.whole(0, 64), default=2, help="weights grow with this power"
     )
+    _sources(made)
+    return made
+
+
+def _sources(made: argparse.ArgumentParser) -> None:
+    """What is judged, reported and taken into account besides answers to probes."""
     made.add_argument("--organic", metavar="URL", help="database of a gateway with this hotkey")
     made.add_argument(
         "--chain-answers",
@@ -87,7 +93,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="folder of keys, made by `python -m subnets.zk setup`: write a proof of each vector",
     )
-    return made
 
 
 def read_options(argv: Sequence[str]) -> argparse.Namespace:
