@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ganglion import keys, ss58
 from ganglion.errors import GanglionError, InvalidAddress
@@ -45,7 +45,8 @@ _SCHEMES = {
 }
 _NAMES = {CryptoType.SR25519: "sr25519", CryptoType.ED25519: "ed25519"}
 _DECIMAL = re.compile(r"[0-9]{1,20}", re.ASCII)
-_HEX = re.compile(r"(?:0x)?[0-9a-fA-F]*", re.ASCII)
+_ODD_CASE = HEADER_VERSION.swapcase()
+"""Found only where headers are looked up in any spelling."""
 
 
 class AuthError(GanglionError):
@@ -228,8 +229,7 @@ class Verifier:
             raise StaleRequest(f"the request is over {self.max_skew_s:g} seconds in the future")
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(NamedTuple):
     """What the headers say, shape checked, nothing believed."""
 
     caller: Caller
@@ -239,7 +239,7 @@ class _Given:
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> _Given:
         # servers' headers are found in any spelling; those of a plain dict are made so
-        if HEADER_VERSION not in headers or HEADER_VERSION.lower() not in headers:
+        if _ODD_CASE not in headers:
             headers = _AnyCase({name.lower(): value for name, value in headers.items()})
         if headers.get(HEADER_VERSION) != VERSION:
             raise MalformedAuth(f"{HEADER_VERSION} must be {VERSION}")
@@ -250,16 +250,14 @@ class _Given:
         crypto = _SCHEMES.get(headers.get(HEADER_CRYPTO, "sr25519").lower())
         if crypto is None:
             raise MalformedAuth(f"{HEADER_CRYPTO} must be sr25519 or ed25519")
-        text = _required(headers, HEADER_SIGNATURE)
-        if not _HEX.fullmatch(text) or len(text.removeprefix("0x")) != 2 * SIGNATURE_SIZE:
-            raise MalformedAuth(f"{HEADER_SIGNATURE} must be {SIGNATURE_SIZE} bytes in hex")
+        signature = _signature(_required(headers, HEADER_SIGNATURE))
         try:
             public_key = _account_of(sender)
         except InvalidAddress as e:
             raise MalformedAuth(f"{HEADER_HOTKEY} is not an address") from e
         return cls(
             caller=Caller(sender, int(nonce), crypto, public_key),
-            signature=bytes.fromhex(text.removeprefix("0x")),
+            signature=signature,
             receiver=headers.get(HEADER_RECEIVER),
         )
 
@@ -275,6 +273,17 @@ class _AnyCase(dict[str, str]):
 
     def get(self, name: str, default: Any = None) -> Any:
         return super().get(name.lower(), default)
+
+
+def _signature(text: str) -> bytes:
+    digits = text.removeprefix("0x")
+    try:
+        signature = bytes.fromhex(digits) if len(digits) == 2 * SIGNATURE_SIZE else b""
+    except ValueError:
+        signature = b""
+    if len(signature) != SIGNATURE_SIZE:  # `fromhex` skips blanks
+        raise MalformedAuth(f"{HEADER_SIGNATURE} must be {SIGNATURE_SIZE} bytes in hex")
+    return signature
 
 
 def _required(headers: Mapping[str, str], name: str) -> str:

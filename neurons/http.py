@@ -127,7 +127,9 @@ class Gate:
     async def admit(self, request: web.BaseRequest) -> Signed:
         """Read and authenticate a request; Refusal if it is unsigned, slow, large or replayed."""
         try:
-            if request.content.is_eof():  # all of it is here: nothing to wait for
+            if not request.body_exists:
+                body = b""
+            elif request.content.is_eof():  # all of it is here: nothing to wait for
                 body = await request.read()
             else:
                 async with asyncio.timeout(READ_SECONDS):
@@ -145,7 +147,7 @@ class Gate:
                 f"{btauth.HEADER_SIGNATURE})",
             )
         try:
-            caller = self._verifier.verify(request.headers, request.method, request.path_qs, body)
+            caller = self._verifier.verify(request.headers, request.method, request.raw_path, body)
         except AuthError as e:
             raise Refusal(401, _code(e), str(e)) from e
         if caller.nonce < self._started_ns:
