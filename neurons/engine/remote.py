@@ -54,6 +54,7 @@ class RemoteWorker:
     ) -> None:
         self.model, self.card, self.pool = side, side.card, PagePool(pages)
         self._drafter = drafter
+        self.places = width
         self._places = Places(self.pool, self.card.context, width, queue_limit)
         self._cache = side.new_cache(pages)
         self._thread = ThreadPoolExecutor(1, "side-engine")

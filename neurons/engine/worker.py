@@ -38,6 +38,7 @@ class TextEngine(Protocol):
 
     model: LanguageModel
     pool: PagePool
+    places: int
     tokens_made: int
 
     @property
@@ -91,7 +92,7 @@ class Worker:
         draft: bool = False,
     ) -> None:  # fmt: skip
         self.model, card = model, model.card
-        self.pool = PagePool(pages)
+        self.pool, self.places = PagePool(pages), width
         self._cache = model.new_cache(pages)
         self._scheduler = Scheduler(
             self.pool, card.vocab, card.context, width=width, queue=queue_limit, draft=draft

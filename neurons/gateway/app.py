@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -14,12 +13,13 @@ from aiohttp import web
 
 from ganglion.wire.fields import MAX_BODY
 from neurons.gateway import openai_api as api
-from neurons.gateway.confirm import MOST_COPIES
 from neurons.gateway.embeddings import EmbedGateway
+from neurons.gateway.metrics import TYPE, gauges, render
 from neurons.gateway.openai_api import ApiError, Reply, StopTrimmer, TextCall
 from neurons.gateway.passing import Passing
-from neurons.gateway.service import Running, TextGateway, Wish, denied, settle_shielded
+from neurons.gateway.service import Running, TextGateway, denied, settle_shielded
 from neurons.gateway.store import Denied, Store, StoreProblem
+from neurons.gateway.wishes import refuse_unmet, wish_of
 
 log = logging.getLogger("gateway")
 
@@ -28,73 +28,8 @@ DONE = b"data: [DONE]\n\n"
 WELCOME = """A Ganglion gateway: give http://{host}/v1 to any OpenAI client as its base URL.
 
 POST /v1/chat/completions, /v1/completions, /v1/embeddings
-GET  /v1/models, /v1/receipts/ID, /health
+GET  /v1/models, /v1/receipts/ID, /health, /metrics
 """
-
-
-def wish_of(request: web.Request, open_key: str | None) -> Wish:
-    """What the headers say; ApiError without an API key."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if open_key is not None:
-        key = open_key
-    elif scheme.lower() != "bearer" or not key or not key.isascii():
-        raise ApiError(
-            401,
-            "authentication_error",
-            "send your API key as `Authorization: Bearer KEY`",
-            "invalid_api_key",
-        )
-    most = limit_of(request, "X-Ganglion-Max-Price")
-    secret = request.headers.get("X-Ganglion-Confidential")
-    if secret is not None and secret.lower() != "required":
-        raise api.invalid("X-Ganglion-Confidential is `required`, or left out")
-    idempotency = request.headers.get("Idempotency-Key")
-    if idempotency is not None and not (0 < len(idempotency) <= 255 and idempotency.isascii()):
-        raise api.invalid("Idempotency-Key has 1 to 255 characters of ASCII")
-    return Wish(
-        key.strip(),
-        idempotency,
-        request.headers.get("X-Ganglion-Verify", "").lower() == "before",
-        request.headers.get("X-Ganglion-Class", "").lower() == "exact",
-        most,
-        request.headers.get("X-Ganglion-Tier", "").lower() == "latency",
-        secret is not None,
-        limit_of(request, "X-Ganglion-Capability"),
-        copies_of(request),
-    )
-
-
-def copies_of(request: web.Request) -> int:
-    """How many miners must give an answer alike; ApiError for too few or too many."""
-    said = request.headers.get("X-Ganglion-Confirm", "1")
-    if said not in map(str, range(1, MOST_COPIES + 1)):
-        raise api.invalid(f"X-Ganglion-Confirm is a number of miners from 2 to {MOST_COPIES}")
-    return int(said)
-
-
-def limit_of(request: web.Request, name: str) -> float | None:
-    """The number in a header, None without it; ApiError if it is none."""
-    said = request.headers.get(name)
-    try:
-        limit = None if said is None else float(said)
-    except ValueError:
-        limit = math.nan
-    if limit is not None and not limit >= 0:
-        raise api.invalid(f"{name} must be a number from 0 up")
-    return limit
-
-
-def refuse_unmet(wish: Wish, of: str, has_key: bool = False) -> None:
-    """ApiError for a promise that is kept for text in OpenAI's form alone."""
-    promises = {
-        "X-Ganglion-Confidential": wish.confidential,
-        "X-Ganglion-Verify": wish.verify_first,
-        "X-Ganglion-Confirm": wish.copies > 1,
-        "Idempotency-Key": has_key,
-    }
-    for name, asked in promises.items():
-        if asked:
-            raise api.invalid(f"{name} cannot be asked of {of}; leave it out", name)
 
 
 class GatewayApp:
@@ -121,6 +56,7 @@ class GatewayApp:
         add("GET", "/v1/models", self._guard(self._models))
         add("GET", "/v1/models/{model:.+}", self._guard(self._models))
         add("GET", "/v1/receipts/{id}", self._guard(self._receipts))
+        add("GET", "/metrics", self._guard(self._metrics))
         add("GET", "/health", self._health)
         add("GET", "/", self._welcome)
         add("GET", "/v1", self._welcome)
@@ -150,6 +86,14 @@ class GatewayApp:
     async def _health(self, request: web.Request) -> web.StreamResponse:
         miners = len(self._text.router.miners) if self._text else 0
         return web.json_response({"ok": True, "text_miners": miners})
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        """How much each model is used, for Prometheus; with an API key, as all else."""
+        await self._store.authenticate(wish_of(request, self._open_key).key)
+        now, found = time.monotonic(), [g.directory for g in (self._text, self._embed) if g]
+        states = [gauges(d.router, d.asks.values(), now) for d in found]
+        body = render(self._store.totals, states)
+        return web.Response(body=body.encode(), headers={"Content-Type": TYPE})
 
     async def _welcome(self, request: web.Request) -> web.StreamResponse:
         """For who opens the address in a browser."""
@@ -286,7 +230,8 @@ def usage(running: Running) -> dict[str, Any]:
 def json_bytes(body: bytes, running: Running) -> web.Response:
     """A finished JSON response with the miners that made it."""
     parts = running.relay.parts if running.relay is not None else []
-    headers = {"X-Ganglion-Miner": ",".join(str(p.miner.uid) for p in parts)}
+    miners = ",".join(str(p.miner.uid) for p in parts)
+    headers = {"X-Ganglion-Miner": miners, "X-Request-Id": running.order.id}
     return web.Response(body=body, content_type="application/json", headers=headers)
 
 

@@ -26,6 +26,7 @@ STATUS_SECONDS = 10.0
 every miner open, so that taking over a broken answer needs no handshake."""
 
 
+MOST_PLACES = 1 << 20
 MAX_STATUS = 1 << 16
 """Bytes of the longest report that is read."""
 
@@ -113,7 +114,14 @@ def described(uid: int, target: Target, said: dict[str, object]) -> Miner:
     if pay is not None:  # what it is paid counts, not what it says beside that
         price = max(price, pay.prices.highest)
     is_exact = said.get("class") == "exact"
-    return Miner(uid, target, model[:200], is_exact, context, price=float(price), pay=pay)
+    made = Miner(uid, target, model[:200], is_exact, context, price=float(price), pay=pay)
+    made.running, made.places = counted(said.get("running")), counted(said.get("places"))
+    return made
+
+
+def counted(said: object) -> int:
+    """A miner's count; 0 for what is none."""
+    return said if type(said) is int and 0 <= said <= MOST_PLACES else 0
 
 
 def priced(miner: Miner, said: float, ask: AskFacts | None) -> float:

@@ -35,13 +35,13 @@ class EmbedGateway:
     def __init__(
         self, caller: Caller, identity: Identity, directory: Directory, store: Store, prices: Prices
     ) -> None:
-        self._caller, self._identity, self._directory = caller, identity, directory
+        self._caller, self._identity, self.directory = caller, identity, directory
         self._store, self._prices = store, prices
 
     @property
     def router(self) -> Router:
         """The router of the subnet."""
-        return self._directory.router
+        return self.directory.router
 
     async def answer(
         self, model: str, texts: tuple[str, ...], packed: bool, wish: Wish, body: bytes

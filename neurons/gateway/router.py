@@ -29,6 +29,17 @@ PREFIX_STEPS = ((1024, 64), (8192, 256), (1 << 20, 2048))
 """How a conversation's beginning is cut: up to so many characters, in pieces of so many."""
 BUSY_SLACK = 4  # open requests that the holder of a prefix may have beyond twice the least
 PREFIXES_KEPT = 1 << 15
+FACTS = (
+    "uid",
+    "model",
+    "exact",
+    "context",
+    "incentive",
+    "price",
+    "pay",
+    "running",
+    "places",
+)  # what the chain and the miners say, beside what is measured here
 MEASURED = 3  # first tokens that must have been timed before a miner can be of the fast class
 FAST_FACTOR = 2.0  # times that one of the fast class may take of the quickest one's
 USUAL_ANSWER = 64  # tokens over which classes are compared
@@ -60,6 +71,8 @@ class Miner:
     incentive: int = 0
     price: float = 1.0
     pay: Offer | None = None  # how it wants to be paid; None: not at all
+    running: int = 0  # answers that it says it makes now, for everybody
+    places: int = 0  # and how many it can make at once
     open: int = 0
     first_token: float = 0.05
     gap: float = 0.01
@@ -150,7 +163,7 @@ class Router:
             known = self.miners.get(fresh.target.hotkey)
             if known is None or known.target != fresh.target:
                 known = fresh
-            for name in ("uid", "model", "exact", "context", "incentive", "price", "pay"):
+            for name in FACTS:
                 setattr(known, name, getattr(fresh, name))
             kept[fresh.target.hotkey] = known
         self.miners = kept

@@ -37,6 +37,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQL
 from ganglion.errors import GanglionError
 from neurons.gateway import statements as sql
 from neurons.gateway.batches import Batches, Refused
+from neurons.gateway.metrics import Totals
 from neurons.gateway.tables import api_keys, metadata, receipts, requests, samples
 
 log = logging.getLogger("gateway")
@@ -128,6 +129,7 @@ class Store:
             place = self._engine.url.render_as_string()
             raise StoreProblem(f"the database {place} cannot be opened: {reason}") from e
         self._batches = Batches(self._engine)
+        self.totals = Totals()
         self._anybody: tuple[str, bytes] = ("", b"")  # this process's own secret, the row's digest
         self._limits: OrderedDict[str, int | None] = OrderedDict()
 
@@ -270,6 +272,8 @@ class Store:
         kept = [_part(order.id, i, part) for i, part in enumerate(outcome.parts)]
 
         finish = sql.BREAK_OFF if outcome.response is None else sql.FINISH
+        counts = outcome.prompt_tokens, outcome.cached_tokens, outcome.completion_tokens
+        self.totals.served(order.model, *counts)
 
         def work(connection: Connection) -> None:
             if not finish.run(connection, ending):
@@ -283,6 +287,7 @@ class Store:
 
     async def fail_request(self, order: Order, key_id: str) -> None:
         """Release the reservation of a request that brought nothing; its idempotency key too."""
+        self.totals.failed(order.model)
         await self._run(lambda connection: _fail(connection, order, key_id), key_id)
 
     def release_stale(self, now: float | None = None) -> int:

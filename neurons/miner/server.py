@@ -233,6 +233,7 @@ class MinerApp:
                 **describe(self.text.card),
                 **offer,
                 "running": running,
+                "places": self.text.worker.places,
                 "waiting": waiting,
                 "answers": self.text.answers,
                 "tokens": self.text.worker.tokens_made,
