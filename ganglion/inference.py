@@ -57,12 +57,17 @@ class NoAnswer(GanglionError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The part of an answer that one miner made; no receipt if it failed before signing it."""
+    """The part of an answer that one miner made; no receipt if it failed before signing it.
+
+    `body` is the request that the receipt is about, as it was sent: keep both where an answer may
+    have to be disputed.
+    """
 
     uid: int
     miner: str
     tokens: tuple[int, ...]
     receipt: SignedReceipt | None
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +330,7 @@ class Inference:
             live = self._attest(self.confidential).live(Target.of(neuron))
             check_answer(signed, answer.text, live.signer)
             kind = live.kind
-        part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens), signed)
+        part = Part(neuron.uid, neuron.hotkey, tuple(answer.tokens), signed, body)
         finish, parts = signed.receipt.finish.name.lower(), (*progress.parts, part)
         text, (prompt, cached) = progress.text + answer.text, answer.read
         return Answer(text, finish, prompt, parts, kind, cached)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from running_miner import GENESIS, NETUID, Running, serving
 
+from ganglion.hashing import blake2_256
 from ganglion.inference import Inference, NoAnswer, Style
 from ganglion.keys import Keypair
 from ganglion.subnet_views import Axon, Neuron
@@ -88,6 +89,7 @@ async def test_another_miner_finishes_what_a_dying_one_began(tiny: Loaded) -> No
     assert answer.tokens == unbroken.tokens
     assert answer.text == unbroken.text
     assert answer.receipt.receipt.first == len(answer.parts[0].tokens) > 5
+    assert blake2_256(answer.parts[1].body) == answer.receipt.receipt.request  # what disputes need
 
 
 async def test_no_miner_means_a_clear_sentence() -> None:
