@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from town import NET, free, register, reserved
 from world import (
     ALICE,
@@ -43,9 +45,11 @@ from chain.pallets.disputes_store import (
     Error,
     MaxOpen,
     MoveBlocks,
+    NextDispute,
     ProgramDeposit,
     Programs,
 )
+from chain.pallets.market import TotalBurned
 from chain.pallets.subtensor.storage_network import NetworksAdded
 from chain.pallets.system import BlockHash, block_number
 from chain.runtime.call import Pays
@@ -336,3 +340,45 @@ def test_programs_come_and_go():
     assert reserved(s, ALICE) == 0
     assert (Programs, name) not in s
     assert not s[Punished, Hash(bytes(32))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 2), st.integers(0, 900)), max_size=30))
+def test_what_is_reserved_is_what_is_at_stake(acts):
+    """Whatever anybody does, and whenever: deposits, counts and issuance add up."""
+    s, (book, liar) = town(), books()
+    fund(s)
+    name, lie = Hash(book.program.name()), receipt(liar)
+    start = s[TotalIssuance] + s[TotalBurned]
+    for act, who, number in acts:
+        someone = (CHARLIE, DAVE, EVE)[who]
+        pick = number % 4
+        at_block(s, block_number(s) + number // 30)
+        match act:
+            case 0:
+                run(s, someone, "Disputes.open", *claim(replace(lie, first=pick)))
+            case 1:
+                run(s, HOT, "Disputes.commit", pick, Hash(bytes(32)))
+            case 2:
+                run(s, someone, "Disputes.resolve", pick)
+            case 3:
+                run(s, BOB, "Bonds.unbond", NET, HOT, TAO * (1 + pick))
+            case 4:
+                run(s, BOB, "Bonds.withdraw", NET, HOT)
+            case 5:
+                run(s, BOB, "Bonds.bond", NET, HOT, TAO)
+            case 6:
+                run(s, BOB, "Disputes.release", NET, HOT, Hash(b"w" * 32))
+            case 7:
+                run(s, BOB, "Disputes.accept", NET, HOT, name)
+        open_ = [s[Disputes, n] for n in range(s[NextDispute])]
+        open_ = [one for one in open_ if one is not None]
+        assert s[Claims, NET, HOT] == len(open_)
+        for other in (CHARLIE, DAVE, EVE):
+            assert reserved(s, other) == sum(o.deposit for o in open_ if o.challenger == other)
+        bond, taken = s[Bonds, NET, HOT], s[Accepted, NET, HOT, Hash(b"w" * 32)]
+        stake = 0 if bond is None else bond.amount + bond.unbonding
+        assert reserved(s, BOB) == stake + (AcceptDeposit.value if taken else 0)
+        assert s[Programs, name].users == (1 if taken else 0)
+        assert bond is not None or not open_
+        assert s[TotalIssuance] + s[TotalBurned] == start
