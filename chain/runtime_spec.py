@@ -15,6 +15,7 @@ from chain.pallets import (
     bonds,
     channels,
     commitments,
+    court,
     crowdloan,
     disputes,
     drand,
@@ -100,6 +101,7 @@ def make_runtime() -> Runtime:
             108: requests.pallet,
             109: reports.pallet,
             110: vouching.pallet,
+            111: court.pallet,
             112: personhood.pallet,
         },
         (

@@ -28,6 +28,10 @@ WHITELISTED_CALLS = frozenset(
         ("Disputes", "choose"),
         ("Disputes", "prove"),
         ("Disputes", "resolve"),
+        ("Court", "double"),
+        ("Court", "appeal"),
+        ("Court", "commit"),
+        ("Court", "reveal"),
     }
 )
 

@@ -10,7 +10,8 @@ back, all of it if the node does not deliver in time. Part of what is earned bur
 A market may give payers some blocks to reject what they got. A rejected job goes to another node
 at once, unpaid, and the reputation of the first one falls; who has little of it gets no jobs of
 the priority tier, which cost more and go first. Payers who reject too large a part of what they
-get may reject no more. What nobody judges in time is approved.
+get may reject no more. What nobody judges in time is approved. Where a market's owner has chosen
+so, a rejection may be contested before the court (`jobs_court.py`) before another node works.
 
 The rules follow Nosana's (market account, list, work, finish, quit, stop) and Render's (tiers,
 approval, reputation).
@@ -23,6 +24,9 @@ from dataclasses import replace
 import chain.pallets.jobs_store as _store
 from chain.pallets import due
 from chain.pallets.balances_ops import reserve, unreserve
+from chain.pallets.court_store import Reference
+from chain.pallets.jobs_court import await_contest, do_again
+from chain.pallets.jobs_court import contest as do_contest
 from chain.pallets.jobs_queue import (
     drop,
     existing,
@@ -42,6 +46,8 @@ from chain.pallets.jobs_queue import (
 )
 from chain.pallets.jobs_store import (
     Busy,
+    ContestBlocks,
+    CourtChosen,
     Due,
     Error,
     FreeRejections,
@@ -116,6 +122,7 @@ def close_market(s: State, who: Signed, market: u32) -> None:
     for node in take(s, (NodeQueue, market)):  # waiting binds nobody, so it hinders nobody either
         s.emit(NodeLeft(market, node.hotkey))
     unreserve(s, who, MarketDeposit.value)
+    del s[ContestBlocks, market]
     del s[Markets, market]
     s.emit(MarketClosed(market))
 
@@ -227,7 +234,32 @@ def reject(s: State, who: Signed, job: u64) -> None:
     note(s, existing(s, found.market).terms.netuid, found, approved=False)
     hotkey = found.node.hotkey if found.node else AccountId(bytes(32))
     s.emit(JobRejected(job, hotkey))
-    wait_again(s, job, found, (*found.tried, hotkey))
+    if blocks := s[ContestBlocks, found.market]:
+        await_contest(s, job, found, blocks)
+    else:
+        wait_again(s, job, found, (*found.tried, hotkey))
+
+
+@call(10, weight=30_000_000, reads=3, writes=1)
+def set_court(s: State, who: Signed, market: u32, blocks: BlockNumber) -> None:
+    """Let rejections in a market be contested for so many blocks, or with 0 no more; only while
+    no job is there that began otherwise."""
+    found = existing(s, market)
+    ensure(found.owner == who, Error.NotOwner)
+    ensure(found.running == 0 and not s[JobQueue, market], Error.NotIdle)
+    ensure(blocks <= MaxBlocks.value, Error.BadTerms)
+    ensure(blocks == 0 or found.terms.review > 0, Error.BadTerms)
+    if blocks:
+        s[ContestBlocks, market] = blocks
+    else:
+        del s[ContestBlocks, market]
+    s.emit(CourtChosen(market, blocks))
+
+
+@call(11, weight=150_000_000, reads=400, writes=8)
+def contest(s: State, who: Signed, job: u64, evidence: Hash, reference: Reference) -> None:
+    """Go to court about a delivery, for a bond: its payer in review, its node when rejected."""
+    do_contest(s, who, job, evidence, reference)
 
 
 @on_initialize
@@ -241,6 +273,8 @@ def start(s: State, now: int) -> None:
             s.emit(JobExpired(number, drop(s, number, job)))
         elif job.state is JobState.Review:
             do_approve(s, number, job)
+        elif job.state is JobState.Rejected:
+            do_again(s, number, job)
         elif job.node is not None:
             release(s, job)
             uncount(s, job)

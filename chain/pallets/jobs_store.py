@@ -59,11 +59,15 @@ class Tier(IntEnum):
 
 
 class JobState(IntEnum):
-    """What becomes of a job."""
+    """What becomes of a job. In markets with a court, it may be rejected and not contested yet;
+    or wait for a ruling, which its payer asked for or a node whose work was rejected."""
 
     Waiting = 0
     Running = 1
     Review = 2
+    Rejected = 3
+    Contested = 4
+    RejectionContested = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +115,8 @@ class Node:
 class Job:
     """A job: `content` names what is to be done. Its money is reserved on the payer's account.
 
-    It waits, runs or is reviewed until the block `due`. The nodes in `tried` were rejected;
-    `result` and `earned` are there in review.
+    It waits, runs, is reviewed or may be contested until the block `due`. The nodes in `tried` were
+    rejected; `result` and `earned` are there from review on.
     """
 
     market: u32
@@ -137,6 +141,9 @@ NextJobId: Value[u64] = storage(default=0)
 
 Markets: Map[Twox[u32], JobMarket | None] = storage()
 """Markets by number."""
+
+ContestBlocks: Map[Twox[u32], BlockNumber] = storage(default=0)
+"""For how many blocks a rejection may be contested in a market; 0 where nothing may be."""
 
 JobQueue: Map[Twox[u32], Annotated[tuple[u64, ...], AtMost(MOST_QUEUED)]] = storage(default=())
 """Jobs of a market that wait for nodes: those of the priority tier, then the others, by age."""
@@ -273,6 +280,32 @@ class JobRejected:
     hotkey: AccountId
 
 
+@event(13)
+class CourtChosen:
+    """In a market, rejections may be contested for so many blocks; 0: nothing may be."""
+
+    market: u32
+    blocks: BlockNumber
+
+
+@event(14)
+class JobContested:
+    """A delivery is before the court, whose ruling the job waits for."""
+
+    job: u64
+    case: u64
+    who: AccountId
+
+
+@event(15)
+class JobRuled:
+    """A court has ruled on a delivery, for the payer or for the node."""
+
+    job: u64
+    hotkey: AccountId
+    for_payer: bool
+
+
 class Error(Errors):
     """What can go wrong."""
 
@@ -296,3 +329,5 @@ class Error(Errors):
     NotInReview = error(17, "Nothing has been delivered that may be judged.")
     RejectsTooMuch = error(18, "The payer has rejected too much of what it was delivered.")
     TriedEnough = error(19, "The job has been rejected as often as one may be.")
+    NoCourt = error(20, "Nothing may be contested in this market.")
+    NothingToContest = error(21, "Only a delivery in review or just rejected may be contested.")

@@ -284,13 +284,17 @@ def burn_share(amount: int) -> int:
 
 def do_burn(s: State, who: AccountId, amount: int) -> Rao:
     """Take what is reserved on an account out of the issuance; what was burned."""
-    burned = slash_reserved(s, who, amount)
-    if burned:
-        rescind(s, burned)
-        s[TotalIssuance] = Rao(sat_sub(s[TotalIssuance], burned))
-        s[TotalBurned] = Rao(s[TotalBurned] + burned)
-        s.emit(FeeBurned(who, burned))
-    return burned
+    return burn_taken(s, who, slash_reserved(s, who, amount))
+
+
+def burn_taken(s: State, who: AccountId, amount: int) -> Rao:
+    """Take what the caller has in hand, and had from an account, out of the issuance."""
+    if amount:
+        rescind(s, amount)
+        s[TotalIssuance] = Rao(sat_sub(s[TotalIssuance], amount))
+        s[TotalBurned] = Rao(s[TotalBurned] + amount)
+        s.emit(FeeBurned(who, Rao(amount)))
+    return Rao(amount)
 
 
 def ensure_own(s: State, who: AccountId, hotkey: AccountId) -> None:

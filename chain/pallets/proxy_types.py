@@ -93,9 +93,10 @@ INDIRECT_VALUE = (
     | _calls("Channels", "open top_up")
     | _calls("Leases", "create_order deposit accept")
     | _calls("Bonds", "bond")
-    | _calls("Jobs", "list approve")
+    | _calls("Jobs", "list approve contest")
     | _calls("Intents", "quote")
     | _calls("Disputes", "publish accept open")
+    | _calls("Court", "stand open double appeal commit reveal")
     | _calls("InferenceRequests", "request accept")
 )
 """Calls that send value on a detour; types that may move none are kept from them."""

@@ -310,6 +310,13 @@ def test_every_type_answers_for_every_call():
         "InferenceRequests.request",
         "InferenceRequests.accept",  # a deposit that burns if nothing is shown
         "Disputes.open",  # who loses it pays the miner
+        "Court.stand",  # a juror that votes otherwise than the others pays them
+        "Court.open",
+        "Court.double",
+        "Court.appeal",
+        "Court.commit",
+        "Court.reveal",
+        "Jobs.contest",
     ],
 )
 def test_who_may_move_no_value_moves_none_by_our_own_pallets(path):
