@@ -38,6 +38,9 @@ SLOTS = 16
 """Positions that share one page."""
 
 MAX_ROWS, MAX_TOKENS, MAX_PAGES = 1024, 1 << 16, 1 << 20
+MAX_NAMED = 1 << 16
+"""Pages that the rows of one frame name in all, so that its header stays small beside its rows."""
+
 MAX_ANNOUNCEMENT = 1024
 LONGEST_LIFE_MS = 600_000
 """How long an announcement may be valid."""
@@ -214,6 +217,8 @@ def unpack_hop(body: bytes, hidden: int) -> tuple[Hop, Values]:
         raise BadMessage(f"a hop has 1 to {MAX_ROWS} rows of at most {MAX_TOKENS} positions")
     if not 0 < hop.room <= MAX_PAGES:
         raise BadMessage(f"a session has 1 to {MAX_PAGES} pages")
+    if sum(len(row.pages) for row in hop.rows) > MAX_NAMED:
+        raise BadMessage(f"the rows of a hop name at most {MAX_NAMED} pages")
     for row in hop.rows:
         if not row.keep <= row.count or not row.count:
             raise BadMessage("a row has one position or more, and keeps at most those")

@@ -30,8 +30,8 @@ from neurons.shards.session import Session
 
 log = logging.getLogger("shards")
 
-MOST_POSITIONS = 2048
-"""Longer sequences are not audited: their inputs would have to be copied."""
+MOST_POSITIONS = 16_384
+"""Longer sequences are not audited: their inputs have to be copied."""
 
 ALONE = 0.25
 """The share of audits in which no other server is asked."""

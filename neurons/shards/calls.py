@@ -13,7 +13,7 @@ from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.spans import Announcement, Hop, SignedClaim, Values
 from neurons.shards.routing import Peer
 
-CONNECT_SECONDS, SLACK_SECONDS, SLOWER = 1.0, 10.0, 8.0
+CONNECT_SECONDS, SLACK_SECONDS, SLOWER = 1.0, 5.0, 8.0
 """A hop may take what its server's own rate says, so many times, and some seconds."""
 
 

@@ -77,6 +77,10 @@ def wrong_front(options: argparse.Namespace) -> str | None:
         return "--spans is for text: leave it out with --task embedding"
     if options.backend:
         return "--spans and --backend both say where tokens are made: leave one of them out"
+    if options.attest:
+        return "--attest says that prompts stay in this machine, and --spans sends activations out"
+    if options.stand_by_answers:
+        return "--stand-by-answers with --spans would stake your bond on others' machines"
     return None
 
 

@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ganglion.wire.spans import VERSION, Hop, HopRow, Kind, SignedClaim, Values, pages_of
+from ganglion.wire.spans import (
+    MAX_NAMED,
+    MAX_ROWS,
+    VERSION,
+    Hop,
+    HopRow,
+    Kind,
+    SignedClaim,
+    Values,
+    pages_of,
+)
 from neurons.engine.base import PAGE, Row
 from neurons.shards.routing import Leg
 
@@ -266,18 +276,22 @@ class Session:
 
 
 def _cut(leg: Leg, pieces: Sequence[Piece], most: int) -> Iterator[Frame]:
-    """Frames of at most `most` positions, in order."""
-    frame, room = Frame(leg, []), most
+    """Frames of at most `most` positions, in order, none with too long a header."""
+    frame, room, named = Frame(leg, []), most, 0
     for piece in pieces:
         at = piece.begin
         while at < piece.end:
             end = min(piece.end, at + room)
+            if frame.pieces and (
+                not room or len(frame.pieces) == MAX_ROWS or named + pages_of(end) > MAX_NAMED
+            ):
+                yield frame
+                frame, room, named = Frame(leg, []), most, 0
+                continue
             keep = max(0, min(end - at, end - (piece.end - piece.keep)))
             frame.pieces.append(Piece(piece.of, at, end, keep))
             room -= end - at
+            named += pages_of(end)
             at = end
-            if not room:
-                yield frame
-                frame, room = Frame(leg, []), most
     if frame.pieces:
         yield frame

@@ -103,8 +103,11 @@ def test_wrong_words_of_a_front(words: str, said: str, capsys: pytest.CaptureFix
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", ["--task embedding", "--backend http://127.0.0.1:1/v1"])
-def test_a_front_makes_text_through_its_spans(words: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    ["--task embedding", "--backend http://127.0.0.1:1/v1", "--stand-by-answers", "--attest mock"],
+)
+def test_a_front_makes_text_through_its_spans_and_vouches_for_nothing_more(words: str) -> None:
     options = parser().parse_args(["--netuid", "1", "--spans", "subnet", *words.split()])
     assert "--spans" in (contradiction(options) or "")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganglion.wire.call import Target
-from ganglion.wire.spans import Announcement, Kind
+from ganglion.wire.spans import MAX_NAMED, MAX_ROWS, Announcement, Kind
 from neurons.engine.base import PAGE, Row, pages_for
 from neurons.shards.balance import Seat, mover, neediest, throughputs
 from neurons.shards.rooms import SESSIONS_A_FRONT, Gone, NoRoom, Rooms
@@ -348,3 +348,19 @@ def test_one_front_cannot_take_all_sessions() -> None:
     with pytest.raises(NoRoom, match="at most 64 sessions"):
         rooms.enter(b"f", b"more", 1, True, 0.0, lambda pages: pages)
     assert rooms.enter(b"g", b"more", 1, True, 0.0, lambda pages: pages)
+
+
+@pytest.mark.parametrize(("sequences", "each"), [(1500, 1), (40, 2000 * PAGE)])
+def test_no_frame_has_more_rows_or_pages_than_servers_read(sequences: int, each: int) -> None:
+    pages = range(pages_for(each))  # the same for all: what lies there does not matter here
+    session = Session(b"s" * 16, len(pages), range(2), HIDDEN, Kind.FLOAT64, embed)
+    session.begin([Row(range(1), each - 1, pages, 1) for _ in range(sequences)])
+    (leg,) = [Leg(peer("a", 0, 2), 0, 2)]
+    session._held("a")[:] = True
+    session._held("a")[:, session.sequences[0].slots[-1:]] = False
+    (frames,) = session.work([leg], 1 << 16)
+    assert len(frames) > 1
+    for frame in frames:
+        assert len(frame.pieces) <= MAX_ROWS
+        assert sum(pages_for(p.end) for p in frame.pieces) <= MAX_NAMED
+    assert sum(len(frame.pieces) for frame in frames) == sequences
