@@ -17,7 +17,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from ganglion import keys, ss58
@@ -252,7 +251,7 @@ class _Given(NamedTuple):
             raise MalformedAuth(f"{HEADER_CRYPTO} must be sr25519 or ed25519")
         signature = _signature(_required(headers, HEADER_SIGNATURE))
         try:
-            public_key = _account_of(sender)
+            public_key = ss58.decode(sender, prefix=None)
         except InvalidAddress as e:
             raise MalformedAuth(f"{HEADER_HOTKEY} is not an address") from e
         return cls(
@@ -260,12 +259,6 @@ class _Given(NamedTuple):
             signature=signature,
             receiver=headers.get(HEADER_RECEIVER),
         )
-
-
-@lru_cache(maxsize=4096)
-def _account_of(address: str) -> bytes:
-    """The public key of an address; callers come again and again, and base58 is slow."""
-    return ss58.decode(address, prefix=None)
 
 
 class _AnyCase(dict[str, str]):

@@ -6,6 +6,7 @@ below 64 take one prefix byte, those up to 16383 two. Subtensor's network number
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from ganglion.errors import InvalidAddress
@@ -44,8 +45,12 @@ def decode(address: str, prefix: int | None = DEFAULT_PREFIX) -> AccountId:
     return account
 
 
+@lru_cache(maxsize=4096)
 def split(address: str) -> tuple[int, AccountId]:
-    """The network number and account of an address of any network; raises InvalidAddress."""
+    """The network number and account of an address of any network; raises InvalidAddress.
+
+    Those that talk to each other name each other again and again, and base58 is slow.
+    """
     raw = _unbase58(address)
     width = 2 if raw and raw[0] & 0x40 else 1
     if len(raw) != width + 34 or raw[0] & 0x80:
