@@ -11,15 +11,20 @@ from chain.options import _parser as node_parser
 from neurons.gateway.keys import keys_parser
 from neurons.gateway.options import parser as gateway_parser
 from neurons.miner.options import parser as miner_parser
+from neurons.shards.program import parser as span_parser
 from neurons.validator.options import parser as validator_parser
 
 ROOT = Path(__file__).parents[1]
 GUIDES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("running-a-node", "miner", "validator", "gateway")),
+    *(
+        f"docs/{name}.md"
+        for name in ("running-a-node", "miner", "validator", "gateway", "sharding")
+    ),
 )
 PARSERS = {
     "ganglion node": node_parser,
+    "neuron-miner span": span_parser,
     "neuron-miner": miner_parser,
     "neuron-gateway keys": keys_parser,
     "neuron-gateway": gateway_parser,
