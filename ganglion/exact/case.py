@@ -14,7 +14,7 @@ from ganglion.exact.steps import Steps
 from ganglion.hashing import blake2_256
 from ganglion.scale import u32, u64
 from ganglion.wire.fields import BadMessage
-from ganglion.wire.receipts import Digest, Finish, Receipt
+from ganglion.wire.receipts import VERSION, Digest, Finish, Receipt
 from ganglion.wire.text import TextRequest
 
 MOST_TOKENS = 1 << 14
@@ -44,6 +44,8 @@ class Case:
 
 def case_of(program: Program, receipt: Receipt, body: bytes) -> Case:
     """The case that a receipt and the request it names make; NotCovered says why there is none."""
+    if receipt.version != VERSION:
+        raise NotCovered(f"receipts of version {receipt.version} are unknown here")
     if not receipt.exact or receipt.finish is Finish.VECTORS:
         raise NotCovered("only text of the exact class has tokens that must be these and no others")
     if receipt.weights != program.weights:

@@ -292,6 +292,7 @@ def test_what_cannot_be_disputed():
     refused(Error.OtherChain, replace(made, genesis=b"x" * 32))
     refused(Error.NoBond, replace(made, netuid=2))
     refused(Error.NotAccepted, replace(made, weights=b"x" * 32))
+    refused(Error.NotCovered, replace(made, version=2))
     refused(Error.NotCovered, replace(made, exact=False))
     refused(Error.NotCovered, replace(made, finish=Finish.VECTORS))
     refused(Error.NotCovered, replace(made, tokens=()))

@@ -1,4 +1,4 @@
-// @polkadot/api, unmodified, on pallets of our own: a lease from ask to close, and a bond.
+// @polkadot/api, unmodified, on pallets of our own: a lease, a bond, and what it stands behind.
 import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
 import { cryptoWaitReady } from '@polkadot/util-crypto';
 
@@ -43,6 +43,19 @@ await send(leases.deposit(0, 5000), alice);
 check((await send(leases.close(0), miner)).includes('LeaseClosed'), 'not closed');
 check((await api.query.leases.orders(0)).isNone, 'order left');
 check((await send(bonds.bond(1, miner.address, 10 ** 9), bob)).includes('Bonded'), 'no bond');
+const word = (digits) => `0x${digits.repeat(32)}`;
+const program = {
+  weights: word('11'), layers: 1, hidden: 4, heads: 1, kvHeads: 1, head: 4, inner: 4, vocab: 300,
+  context: 8, epsilon: '4532020583610935537', theta: '4666723172467343360', tileBits: 5,
+  blockBits: 1, text: { bos: 256, eos: 257, system: 258, user: 259, assistant: 260 },
+  root: word('22'),
+};
+const { disputes } = api.tx;
+check((await send(disputes.publish(program), alice)).includes('ProgramPublished'), 'no program');
+const [[key, kept]] = await api.query.disputes.programs.entries();
+check(kept.unwrap().program.text.unwrap().assistant.toNumber() === 260, kept);
+check((await send(disputes.accept(1, miner.address, key.args[0]), bob)).includes('ProgramAccepted'));
+check((await api.query.disputes.accepted(1, miner.address, program.weights)).isSome, 'accepted');
 check(api.consts.leases.orderMaxBids.toNumber() === 20, 'constant');
 console.log('all well');
 process.exit(0);

@@ -1,4 +1,4 @@
-"""substrate-interface, unmodified, on pallets of our own: a lease from ask to close, and a bond."""
+"""substrate-interface, unmodified, on pallets of our own: a lease, a bond, and what it stands behind."""
 
 from __future__ import annotations
 
@@ -59,8 +59,26 @@ def main(url: str) -> None:
     assert node.query("Leases", "Orders", [0]).value is None
     assert "Bonded" in send(BOB, "Bonds", "bond", netuid=1, hotkey=miner, amount=10**9)
     assert node.query("Bonds", "Bonds", [1, miner]).value["amount"] == 10**9
+    stand_by_a_program(node, send, miner)
     assert node.get_constant("Leases", "OrderMaxBids").value == 20
     print("all well")  # noqa: T201
+
+
+def stand_by_a_program(node, send, miner):
+    """Publish a program, and put the bond behind it."""
+    sizes = {"layers": 1, "hidden": 4, "heads": 1, "kv_heads": 1, "head": 4, "inner": 4,
+             "vocab": 300, "context": 8, "tile_bits": 5, "block_bits": 1,
+             "epsilon": 4532020583610935537, "theta": 4666723172467343360}  # fmt: skip
+    text = {"bos": 256, "eos": 257, "system": 258, "user": 259, "assistant": 260}
+    weights, root = "0x" + "11" * 32, "0x" + "22" * 32
+    program = sizes | {"weights": weights, "text": text, "root": root}
+    assert "ProgramPublished" in send(ALICE, "Disputes", "publish", program=program)
+    ((name, kept),) = node.query_map("Disputes", "Programs")
+    assert kept.value["program"] == program, kept.value
+    accepted = send(BOB, "Disputes", "accept", netuid=1, hotkey=miner, program=name.value)
+    assert "ProgramAccepted" in accepted, accepted
+    found = node.query("Disputes", "Accepted", [1, miner, weights]).value
+    assert found["program"] == name.value, found
 
 
 main(sys.argv[1])
