@@ -43,9 +43,9 @@ def seat_stakes(s, stakes):
     s[ValidatorPermit, NET] = bytes(uid in stakes for uid in range(256))
 
 
-def courthouse(stakes=STAKES, deposit=DEPOSIT, jurors=None):
+def courthouse(stakes=STAKES, deposit=DEPOSIT, jurors=None, block=10):
     """Validators with these stakes, of which the first `jurors` stand ready."""
-    s = world(block=10)
+    s = world(block=block)
     s[NetworksAdded, NET] = True
     s[BlockHash, BlockNumber(0)] = Hash(GENESIS)
     people = [AccountId(bytes([n]) * 32) for n in range(1, len(stakes) + 1)]
