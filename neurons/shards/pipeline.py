@@ -17,12 +17,15 @@ from ganglion.wire.fields import BadMessage
 from ganglion.wire.spans import tokens_a_frame
 from neurons.shards.calls import CallFailed, HopCaller
 from neurons.shards.directory import Directory
-from neurons.shards.routing import Bans, Leg, MissingBlocks, Peer, route
+from neurons.shards.routing import Bans, Leg, MissingBlocks, Peer, cost, route
 from neurons.shards.session import Frame, Session
 
 log = logging.getLogger("shards")
 
 BUSY_WAITS = (0.05, 0.1, 0.2, 0.4)
+TOKENS_AHEAD = 16
+"""For so many tokens a better way is thought to be of use."""
+
 FORGETFUL = 3
 """How often in one pass a server may forget a session."""
 
@@ -79,8 +82,8 @@ class Pipeline:
     async def _way(
         self, session: Session, without: frozenset[str], tried: dict[str, int], quick: bool
     ) -> tuple[Leg, ...]:
-        """The way to go: the one before while it works, unless a better one costs nothing. Of one
-        that broke, only the broken legs are replaced, so that only their blocks are replayed."""
+        """The way to go: the one before while it works, unless a better one pays for the replay.
+        Of one that broke, only the broken legs are replaced, so that only their blocks are."""
         now = time.monotonic()
         shut = {key for key, count in tried.items() if count > FORGETFUL} | without
         peers = [
@@ -101,8 +104,14 @@ class Pipeline:
             return self._mended(session, before or (), peers)
         if before is None or best == before:
             return best
-        sent_again = any(f.replayed for fs in session.work(best, self._most) for f in fs)
-        return before if sent_again else best
+        saved = sum(cost(leg.peer, leg.last - leg.first, 0) for leg in before)
+        saved -= sum(cost(leg.peer, leg.last - leg.first, 0) for leg in best)
+        return best if saved * TOKENS_AHEAD >= self._replay(session, best) else before
+
+    def _replay(self, session: Session, way: Sequence[Leg]) -> float:
+        """Seconds that it takes to bring a way to where the session is, beside the new tokens."""
+        again = [f for frames in session.work(way, self._most) for f in frames if f.replayed]
+        return sum(cost(f.leg.peer, (f.leg.last - f.leg.first) * f.replayed, 0) for f in again)
 
     def _routed(self, session: Session, peers: Sequence[Peer], blocks: range) -> tuple[Leg, ...]:
         name, span = self.directory.card.name, (blocks.start, blocks.stop)
@@ -128,6 +137,7 @@ class Pipeline:
         peer = frame.leg.peer
         for wait in (*BUSY_WAITS, None):
             hop, x = session.request(frame, self.directory.card.weights_hash)
+            started = time.monotonic()
             try:
                 answer = await self.caller.hop(peer, hop, x, self.directory.genesis)
             except (CallFailed, BadMessage) as e:
@@ -137,6 +147,7 @@ class Pipeline:
                     continue
                 self._failed(session, peer, e, tried)
                 raise Broken from e
+            peer.worked(hop.last - hop.first, hop.tokens, time.monotonic() - started)
             self.bans.succeeded(peer.key)
             session.absorb(frame, answer.rows, answer.signed)
             return

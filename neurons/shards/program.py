@@ -136,6 +136,7 @@ async def serve(options: argparse.Namespace) -> None:
         app = SpanApp(
             Gate(hotkey.address), identity, parts, parts.load_blocks(held),
             fronts.__contains__ if fronts else registered, options.pages,
+            most=None if fronts else max(1, options.pages // 2),  # strangers leave some to others
         )  # fmt: skip
         stack.callback(app.close)
         server = Server(app.app, options.host, options.port)

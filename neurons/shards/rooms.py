@@ -11,6 +11,9 @@ SESSIONS_A_FRONT = 64
 IDLE_SECONDS = 600.0
 """How long a session may rest before its cache is freed; its front then sends its history again."""
 
+SPARE_SECONDS = 60.0
+"""After so long without use a session yields its room to another that needs it."""
+
 
 class NoRoom(Exception):
     """The cache has not so many pages left."""
@@ -30,10 +33,11 @@ class Room:
 
 
 class Rooms:
-    """At most `pages` pages, given out to sessions as fronts ask for them."""
+    """At most `pages` pages, given out to sessions as fronts ask for them; one front has at most
+    `most` of them."""
 
-    def __init__(self, pages: int, idle: float = IDLE_SECONDS) -> None:
-        self.pages, self.idle = pages, idle
+    def __init__(self, pages: int, idle: float = IDLE_SECONDS, most: int | None = None) -> None:
+        self.pages, self.idle, self.most = pages, idle, pages if most is None else most
         self._rooms: OrderedDict[tuple[bytes, bytes], Room] = OrderedDict()
 
     def __len__(self) -> int:
@@ -73,11 +77,13 @@ class Rooms:
 
     def expire(self, now: float) -> None:
         """Free the rooms that nobody has used for long."""
-        while self._rooms:
-            at, room = next(iter(self._rooms.items()))
-            if now - room.used < self.idle:
-                return
-            del self._rooms[at]
+        while self._rooms and now - self._oldest.used >= self.idle:
+            self._rooms.popitem(last=False)
+
+    @property
+    def _oldest(self) -> Room:
+        """The room that was not used for the longest time."""
+        return next(iter(self._rooms.values()))
 
     def _open(
         self, at: tuple[bytes, bytes], pages: int, fresh: bool, now: float,
@@ -85,8 +91,13 @@ class Rooms:
     ) -> Room:  # fmt: skip
         if not fresh:
             raise Gone("this server does not hold the session (any more): send its history")
-        if sum(front == at[0] for front, _ in self._rooms) >= SESSIONS_A_FRONT:
+        own = [room.pages for (front, _), room in self._rooms.items() if front == at[0]]
+        if len(own) >= SESSIONS_A_FRONT:
             raise NoRoom(f"a front has at most {SESSIONS_A_FRONT} sessions here")
+        if sum(own) + pages > self.most:
+            raise NoRoom(f"a front has at most {self.most} pages here, and these were {pages} more")
+        while self._rooms and pages > self.free and now - self._oldest.used >= SPARE_SECONDS:
+            self._rooms.popitem(last=False)
         if pages > self.free:
             raise NoRoom(f"{pages} pages are asked for, {self.free} of {self.pages} are free")
         room = self._rooms[at] = Room(make(pages), pages, now)

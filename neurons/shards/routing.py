@@ -38,12 +38,14 @@ class MissingBlocks(Unavailable):
 
 @dataclass(slots=True)
 class Peer:
-    """A span server: where it is, what it announced last, and its round trip in seconds."""
+    """A span server: where it is, what it announced last, its round trip in seconds, and by how
+    many seconds its hops took longer than that and its rate explain."""
 
     target: Target
     span: Announcement
     rtt: float = UNKNOWN_SECONDS
     measured: int = 0
+    lag: float = 0.0
 
     @property
     def key(self) -> str:
@@ -56,6 +58,11 @@ class Peer:
         self.span = span
         self.rtt = rtt if not self.measured else (1 - SMOOTH) * self.rtt + SMOOTH * rtt
         self.measured += 1
+
+    def worked(self, blocks: int, tokens: int, seconds: float) -> None:
+        """Take in how long a hop took: what a server says of its speed is its own word."""
+        said = self.rtt + OVERHEAD_SECONDS + blocks * tokens / max(self.span.rate, 1)
+        self.lag = (1 - SMOOTH) * self.lag + SMOOTH * max(0.0, seconds - said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,9 @@ class Bans:
 
 
 def cost(peer: Peer, blocks: int, room: int) -> float:
-    """Seconds that a token spends on some blocks at a server; `room` pages must be free there."""
-    seconds = 2 * (peer.rtt / 2) + OVERHEAD_SECONDS + blocks / max(peer.span.rate, 1)
+    """Seconds that a token, or `blocks` times more, spends at a server; `room` pages must be free
+    there."""
+    seconds = 2 * (peer.rtt / 2) + OVERHEAD_SECONDS + blocks / max(peer.span.rate, 1) + peer.lag
     return seconds if peer.span.free >= room else seconds + NO_ROOM_SECONDS
 
 

@@ -24,7 +24,7 @@ from neurons.engine.base import PAGE, ModelCard, Row
 from neurons.engine.parts import Blocks, Parts
 from neurons.http import Answer, Gate, Refusal, Reply, Signed, application, json_response
 from neurons.identity import Identity
-from neurons.shards.rooms import Gone, NoRoom, Room, Rooms
+from neurons.shards.rooms import IDLE_SECONDS, Gone, NoRoom, Room, Rooms
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,10 @@ class SpanApp:
 
     def __init__(
         self, gate: Gate, identity: Identity, parts: Parts, blocks: Blocks, allowed: Allowed,
-        pages: int, idle: float = 600.0,
+        pages: int, idle: float = IDLE_SECONDS, most: int | None = None,
     ) -> None:  # fmt: skip
         self.identity, self.parts, self.blocks, self.allowed = identity, parts, blocks, allowed
-        self.rooms = Rooms(pages, idle)
+        self.rooms = Rooms(pages, idle, most)
         self.rate = measured(blocks, parts.card, parts.kind)
         self.hops, self.tokens = 0, 0
         self.refused: Counter[str] = Counter()

@@ -125,6 +125,23 @@ def test_the_next_session_uses_whoever_came(
     assert second.way[-1] == (2, 4, servers.spans["D"].identity.hotkey.address)
 
 
+def test_a_tarpit_is_left_in_the_middle_of_an_answer(
+    servers: Swarm, tiny: Loaded, true: tuple[list[int], Any]
+) -> None:
+    front = servers.front()
+    pinned(servers, front, "A", "B")
+    b, c = (servers.spans[name].identity.hotkey.address for name in "BC")
+
+    def slow() -> None:
+        assert model.way[-1] == (2, 4, b)
+        front.directory.peers[b].lag = 4.9
+
+    model = Watched(front, 20, slow)
+    assert run_alone(model, job(tiny))[0] == true[0]
+    assert model.way[-1][2] == c
+    assert b not in front.pipeline.bans.until
+
+
 def test_missing_blocks_are_named_at_once_and_found_again(
     servers: Swarm, tiny: Loaded, true: tuple[list[int], Any]
 ) -> None:

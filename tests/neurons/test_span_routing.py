@@ -117,6 +117,17 @@ def test_hearing_of_one_server_forgets_no_other_distance() -> None:
     assert middle.rtt == pytest.approx(0.34)
 
 
+def test_a_server_that_is_slower_than_it_says_is_left() -> None:
+    boasting, honest = peer("boasting", 0, 8, rate=10**9), peer("honest", 0, 8, rtt=0.05)
+    assert way(boasting, honest) == [("boasting", 0, 8)]
+    for _ in range(3):
+        boasting.worked(8, 1, 4.9)
+        honest.worked(8, 1, 0.06)
+    assert boasting.lag > 3
+    assert honest.lag == 0
+    assert way(boasting, honest) == [("honest", 0, 8)]
+
+
 # Replay: a model of arithmetic that needs the whole history of a block, and servers that forget.
 
 LAYERS, HIDDEN = 4, 2
@@ -339,6 +350,18 @@ def test_rooms_are_bounded_and_expire() -> None:
     assert len(rooms) == 1
     rooms.leave(b"g", b"s")
     assert rooms.free == 10
+
+
+def test_idle_sessions_yield_and_a_front_has_a_share() -> None:
+    rooms = Rooms(10, most=6)
+    rooms.enter(b"f", b"s", 6, True, 0.0, range)
+    with pytest.raises(NoRoom, match="at most 6 pages here"):
+        rooms.enter(b"f", b"t", 1, True, 0.0, range)
+    with pytest.raises(NoRoom, match="5 pages are asked for"):
+        rooms.enter(b"g", b"s", 5, True, 59.0, range)
+    assert rooms.enter(b"g", b"s", 5, True, 60.0, range)
+    with pytest.raises(Gone):
+        rooms.enter(b"f", b"s", 6, False, 61.0, range)
 
 
 def test_one_front_cannot_take_all_sessions() -> None:

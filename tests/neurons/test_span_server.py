@@ -137,7 +137,7 @@ async def test_the_unsigned_and_strangers_are_refused(parts: ExactParts) -> None
         ({"last": 4}, 409, "this server holds 1:3"),
         ({"weights": bytes(32)}, 409, "in another class"),
         ({"fresh": False}, 410, "send its history"),
-        ({"room": 9}, 503, "9 pages are asked for, 8 of 8 are free"),
+        ({"room": 9}, 503, "no room: a front has at most 8 pages here"),
         ({"rows": (HopRow(1022, 3, 1, tuple([0] * 65)),)}, 400, "reads 1024 positions"),
         ({"version": 3}, 400, "version 1"),
     ],
