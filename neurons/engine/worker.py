@@ -69,19 +69,18 @@ class _Listener:
     """Where the tokens of one job go; `held` are those made since the last were `sent`."""
 
     loop: asyncio.AbstractEventLoop
-    inbox: asyncio.Queue[Token | Exception]
+    inbox: asyncio.Queue[Sequence[Token] | Exception]
     held: list[Token] = field(default_factory=list)
     sent: float = -math.inf
 
-    def put(self, item: Token | Exception) -> None:
+    def put(self, item: Exception) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
 
 
 def _put_all(pairs: Sequence[tuple[_Listener, Sequence[Token]]]) -> None:
     for listener, tokens in pairs:
-        for token in tokens:
-            listener.inbox.put_nowait(token)
+        listener.inbox.put_nowait(tokens)
 
 
 class Worker:
@@ -131,11 +130,12 @@ class Worker:
         self._commands.put(lambda: self._submit(job, listener))
         try:
             while True:
-                item = await listener.inbox.get()
-                if isinstance(item, Exception):
-                    raise item
-                yield item
-                if item.finish is not None:
+                tokens = await listener.inbox.get()
+                if isinstance(tokens, Exception):
+                    raise tokens
+                for token in tokens:
+                    yield token
+                if tokens[-1].finish is not None:
                     return
         finally:
             self._commands.put(lambda: self._cancel(job.key))
