@@ -33,6 +33,7 @@ from neurons.miner.hardware import HardwareService
 from neurons.miner.lessees import Lessees
 from neurons.miner.textgen import Event, Order, TextService
 from neurons.miner.till import Till
+from neurons.shards.front import ShardedModel
 
 log = logging.getLogger(__name__)
 
@@ -240,6 +241,11 @@ class MinerApp:
                 "prefix_tokens_reused": self.text.worker.pool.reused,
                 "drafted": drafted,
                 "drafts_accepted": accepted,
+                **(
+                    {"spans": self.text.worker.model.report()}
+                    if isinstance(self.text.worker.model, ShardedModel)
+                    else {}
+                ),
                 **({} if self.attest is None else {"attestation": self.attest.kind}),
                 **({} if self.till is None else {"pay": self.till.offer.to_json()}),
             }

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 import weakref
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -96,6 +97,25 @@ class ShardedModel:
         cache.begin(rows)
         self._loop.wait(self._carry(cache))
         return self.ends.outputs(cache.result(), [row.keep for row in rows])
+
+    def report(self) -> dict[str, Any]:
+        """What the miner's status tells of its span servers."""
+        now, bans = time.monotonic(), self.pipeline.bans
+        peers = sorted(self.directory.peers.copy().values(), key=lambda p: (p.span.first, p.key))
+        return {
+            "servers": [
+                {
+                    "hotkey": peer.key,
+                    "blocks": f"{peer.span.first}:{peer.span.last}",
+                    "round_trip_ms": round(peer.rtt * 1000, 1),
+                    "lag_ms": round(peer.lag * 1000, 1),
+                    "left_out": not bans.allows(peer.key, now),
+                }
+                for peer in peers
+            ],
+            "audits": self.auditor.done,
+            "liars": sorted(bans.liars),
+        }
 
     async def _carry(self, session: Session) -> None:
         way = await self.pipeline.carry(session)
