@@ -99,13 +99,21 @@ async def stand_by(
 async def open_dispute(client: Client, key: Keypair, signed: SignedReceipt, body: bytes) -> int:
     """Say that a receipt's tokens are wrong; the dispute's number. TransactionFailed if the chain
     does not take it up."""
-    kind = "Ed25519" if signed.crypto is CryptoType.ED25519 else "Sr25519"
-    done = await _send(
-        client, key, "open", receipt=fields_of(signed.receipt),
-        signature={kind: signed.signature}, body=body,
-    )  # fmt: skip
+    done = await _send(client, key, "open", **_claim(signed, body))
     opened = next(e for e in done.events if (e.pallet, e.name) == (PALLET, "DisputeOpened"))
     return int(opened.args["id"])
+
+
+async def report_usage(client: Client, key: Keypair, signed: SignedReceipt, body: bytes) -> Done:
+    """Show that a receipt counts wrongly: the miner is slashed. TransactionFailed if it does not,
+    or no bond stands behind it."""
+    return await _send(client, key, "report_usage", **_claim(signed, body))
+
+
+def _claim(signed: SignedReceipt, body: bytes) -> dict[str, Any]:
+    kind = "Ed25519" if signed.crypto is CryptoType.ED25519 else "Sr25519"
+    receipt = fields_of(signed.receipt)
+    return {"receipt": receipt, "signature": {kind: signed.signature}, "body": body}
 
 
 async def make_move(client: Client, key: Keypair, number: int, move: Move) -> Done:

@@ -8,6 +8,9 @@ chain computes that step alone. A guilty miner's bond is slashed as for equivoca
 that was wrong loses its deposit, half of it to the miner. Who does not move in time loses, and
 anybody may say so.
 
+A receipt that counts the prompt's tokens wrongly, or those that were asked for, is judged at once:
+program, request and receipt are all that it takes.
+
 Why a program is accepted and not only registered: the hash of a model's files says nothing that a
 chain can compute with, and a false commitment to its weights, made by a stranger, would convict the
 honest. What is accepted stays as long as the bond, so no receipt outlives it. Whoever relies on a
@@ -69,7 +72,7 @@ from chain.runtime.signatures import verify_signature
 from chain.runtime.state import State
 from chain.runtime.types import MultiSignature
 from ganglion.exact import game as rules
-from ganglion.exact.case import NotCovered, case_of, steps_of
+from ganglion.exact.case import NotCovered, case_of, is_misbilled, steps_of
 from ganglion.exact.game import Game, IllegalMove
 from ganglion.exact.program import Program, fault_of
 from ganglion.exact.referee import MOST_PROOF, Proof, is_right
@@ -146,17 +149,11 @@ def open(  # noqa: A001 - the name of the call
     s: State, who: Signed, receipt: Receipt, signature: MultiSignature, body: Body
 ) -> None:
     """Say that a miner signed other tokens than the request demands, for a deposit."""
-    ensure(receipt.genesis == s[BlockHash, BlockNumber(0)], Error.OtherChain)
+    accepted, about = judged(s, receipt)
     netuid, hotkey = NetUid(receipt.netuid), AccountId(receipt.miner)
-    ensure(s[Bonds, netuid, hotkey] is not None, Error.NoBond)
-    accepted = s[Accepted, netuid, hotkey, Hash(receipt.weights)]
-    if accepted is None:
-        raise Error.NotAccepted
-    about = Hash(blake2_256(subject(receipt)))
-    ensure(not s[Punished, about], Error.AlreadyPunished)
     already = s[Claims, netuid, hotkey]
     ensure(already < MaxOpen.value, Error.TooManyOpen)
-    program = published(s, accepted.program).program
+    program = published(s, accepted).program
     try:
         case = case_of(program, receipt, body)
     except NotCovered:
@@ -170,7 +167,7 @@ def open(  # noqa: A001 - the name of the call
     s[Claims, netuid, hotkey] = already + 1
     s[Cases, number] = case
     s[Disputes, number] = Dispute(
-        netuid, hotkey, who, deposit, about, Hash(receipt.request), accepted.program,
+        netuid, hotkey, who, deposit, about, Hash(receipt.request), accepted,
         Game.begin(steps), deadline,
     )  # fmt: skip
     s.emit(DisputeOpened(number, netuid, hotkey, who, steps, deadline))
@@ -229,6 +226,25 @@ def resolve(s: State, _: Signed, id: u64) -> PostInfo:
     return FREE
 
 
+@call(10, weight=open_weight)
+def report_usage(
+    s: State, who: Signed, receipt: Receipt, signature: MultiSignature, body: Body
+) -> None:
+    """Show a receipt whose counts its own request contradicts: the miner is slashed at once."""
+    accepted, about = judged(s, receipt)
+    netuid, hotkey = NetUid(receipt.netuid), AccountId(receipt.miner)
+    try:
+        wrong = is_misbilled(published(s, accepted).program, receipt, body)
+    except NotCovered:
+        raise Error.NotCovered from None
+    ensure(wrong, Error.RightlyCounted)
+    ensure(verify_signature(signature, receipt.signing_hash(), hotkey), Error.BadSignature)
+    bonded = s[Bonds, netuid, hotkey]
+    assert bonded is not None, "judged looks for it"
+    s[Punished, about] = True
+    do_slash(s, who, netuid, hotkey, bonded, Hash(receipt.request))
+
+
 FREE = PostInfo(pays=Pays.No)
 """An honest party pays nothing for its moves; others cannot make any."""
 
@@ -239,6 +255,20 @@ def legal(move: Callable[[], T]) -> T:
         return move()
     except IllegalMove:
         raise Error.IllegalMove from None
+
+
+def judged(s: State, receipt: Receipt) -> tuple[Hash, Hash]:
+    """The program by which a receipt is judged, and the hash of what it is about; raises unless a
+    bond stands behind it that was not slashed for this request."""
+    ensure(receipt.genesis == s[BlockHash, BlockNumber(0)], Error.OtherChain)
+    netuid, hotkey = NetUid(receipt.netuid), AccountId(receipt.miner)
+    ensure(s[Bonds, netuid, hotkey] is not None, Error.NoBond)
+    accepted = s[Accepted, netuid, hotkey, Hash(receipt.weights)]
+    if accepted is None:
+        raise Error.NotAccepted
+    about = Hash(blake2_256(subject(receipt)))
+    ensure(not s[Punished, about], Error.AlreadyPunished)
+    return accepted.program, about
 
 
 def published(s: State, name: Hash) -> Published:

@@ -182,3 +182,4 @@ class Error(Errors):
     IllegalMove = error(16, "The game does not allow this move now.")
     TooLate = error(17, "The deadline of this move is over.")
     TooEarly = error(18, "The dispute is not over yet.")
+    RightlyCounted = error(19, "The receipt counts what the request shows.")

@@ -44,21 +44,9 @@ class Case:
 
 def case_of(program: Program, receipt: Receipt, body: bytes) -> Case:
     """The case that a receipt and the request it names make; NotCovered says why there is none."""
-    if receipt.version != VERSION:
-        raise NotCovered(f"receipts of version {receipt.version} are unknown here")
     if not receipt.exact or receipt.finish is Finish.VECTORS:
         raise NotCovered("only text of the exact class has tokens that must be these and no others")
-    if receipt.weights != program.weights:
-        raise NotCovered("the receipt is about another model")
-    if blake2_256(body) != receipt.request:
-        raise NotCovered("the receipt is about another request")
-    try:
-        request = TextRequest.from_bytes(body)
-    except BadMessage as e:
-        raise NotCovered(f"the request cannot be read: {e}") from e
-    prompt = program.prompt_of(request)
-    if prompt is None:
-        raise NotCovered("the program does not say how text becomes tokens: give them as tokens")
+    request, prompt = _asked(program, receipt, body)
     before = (*prompt, *request.resume)
     most = min(program.context, MOST_TOKENS)
     if max(before) >= program.vocab or len(before) >= most or not receipt.tokens:
@@ -73,6 +61,34 @@ def case_of(program: Program, receipt: Receipt, body: bytes) -> Case:
         sampling.top_k,
         bits_of(sampling.top_p),
     )
+
+
+def is_misbilled(program: Program, receipt: Receipt, body: bytes) -> bool:
+    """Whether a receipt counts what its request shows to be otherwise: the prompt's tokens, those
+    that another miner had made, or more tokens than were asked for. NotCovered if that cannot be
+    told."""
+    request, prompt = _asked(program, receipt, body)
+    counted = receipt.prompt_tokens, receipt.first
+    most = request.max_tokens - len(request.resume)
+    return counted != (len(prompt), len(request.resume)) or len(receipt.tokens) > most
+
+
+def _asked(program: Program, receipt: Receipt, body: bytes) -> tuple[TextRequest, tuple[int, ...]]:
+    """The request that a receipt names, and its prompt; NotCovered if this is not it."""
+    if receipt.version != VERSION:
+        raise NotCovered(f"receipts of version {receipt.version} are unknown here")
+    if receipt.weights != program.weights:
+        raise NotCovered("the receipt is about another model")
+    if blake2_256(body) != receipt.request:
+        raise NotCovered("the receipt is about another request")
+    try:
+        request = TextRequest.from_bytes(body)
+    except BadMessage as e:
+        raise NotCovered(f"the request cannot be read: {e}") from e
+    prompt = program.prompt_of(request)
+    if prompt is None:
+        raise NotCovered("the program does not say how text becomes tokens: give them as tokens")
+    return request, prompt
 
 
 def steps_of(program: Program, case: Case) -> Steps:

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 from ganglion import disputes, ss58
 from ganglion.client import Client
 from ganglion.errors import GanglionError
-from ganglion.exact.case import Case, NotCovered, case_of
+from ganglion.exact.case import Case, NotCovered, case_of, is_misbilled
 from ganglion.exact.players import Book, Challenger
 from ganglion.keys import Keypair
-from ganglion.wire.receipts import SignedReceipt
+from ganglion.wire.receipts import SignedReceipt, is_signed
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.disputes.book import book_of
 from neurons.disputes.party import LOOK_SECONDS, Party
@@ -31,8 +31,9 @@ class Accuser:
         self._said: dict[str, str] = {}
 
     def note(self, signed: SignedReceipt, body: bytes) -> None:
-        """Keep an answer that has the wrong tokens, with the request as it was sent."""
-        self._noted[ss58.encode(signed.receipt.miner)] = signed, body
+        """Keep an answer that has wrong tokens or counts, with the request as it was sent."""
+        if is_signed(signed):
+            self._noted[ss58.encode(signed.receipt.miner)] = signed, body
 
     async def step(self) -> int:
         """Open what can be opened and make the moves that are due; how many both were."""
@@ -56,10 +57,11 @@ class Accuser:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _accuse(self, hotkey: str, signed: SignedReceipt, body: bytes) -> int:
-        """Open a dispute, if the miner stands by its answers and this one is wrong."""
+        """Open a dispute or report, if the miner stands by its answers and this one is wrong."""
         receipt, program = signed.receipt, self._book.program
         try:
-            case = case_of(program, receipt, body)
+            miscounts = is_misbilled(program, receipt, body)
+            case = None if miscounts else case_of(program, receipt, body)
         except NotCovered as e:
             self._say(hotkey, str(e))
             return 0
@@ -68,6 +70,10 @@ class Accuser:
         if bond is None or behind != program.name():
             self._say(hotkey, "it answers wrongly, and no bond stands behind that")
             return 0
+        if case is None:
+            await disputes.report_usage(self._client, self._key, signed, body)
+            log.warning("%s signed wrong counts and was slashed", hotkey)
+            return 1
         if not await asyncio.to_thread(self._objects, case):
             return 0
         number = await disputes.open_dispute(self._client, self._key, signed, body)

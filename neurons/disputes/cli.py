@@ -31,7 +31,7 @@ from ganglion.cli.own import run_app
 from ganglion.cli.sending import How, send, sending
 from ganglion.client import Client
 from ganglion.errors import GanglionError
-from ganglion.exact.case import Case, NotCovered, case_of
+from ganglion.exact.case import Case, NotCovered, case_of, is_misbilled
 from ganglion.exact.players import Book, Challenger
 from ganglion.hashing import blake2_256
 from ganglion.wire.equivocation import subject
@@ -184,6 +184,7 @@ def check(
         "signed": is_signed(signed),
         "tokens": len(case.tokens) - case.prompt,
         "steps": challenger.trace.machine.steps.count,
+        "rightly_counted": not is_misbilled(book.program, signed.receipt, body),
         "right": not challenger.objects,
     }
     wrong = challenger.trace.wrong
@@ -224,6 +225,18 @@ def open_(
         return {"number": number, "miner_was_slashed": bool(bond)}
 
     show(ask(url, play), as_json)
+
+
+@app.command("report-usage")
+@sending
+def report_usage(receipt: ReceiptFile, request: RequestFile, how: How) -> None:
+    """Report a receipt that counts the request's tokens wrongly: its miner is slashed at once."""
+    signed, body, key = read_receipt(receipt), request.read_bytes(), how.key()
+
+    async def work(client: Client) -> int | None:
+        return (await disputes.report_usage(client, key, signed, body)).block_number
+
+    show({"slashed": ss58.encode(signed.receipt.miner), "block": ask(how.url, work)}, how.as_json)
 
 
 @app.command()

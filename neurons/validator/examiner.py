@@ -44,6 +44,8 @@ CALLERS = 64
 """Callers that probes pretend to come from."""
 CONTINUED_SHARE = 0.1
 """Probes that ask to go on with an answer that was begun elsewhere."""
+DISPUTED = (Reason.SAMPLING, Reason.USAGE)
+"""What a receipt may be disputed for."""
 
 _REASONS = {
     "unreachable": Reason.UNREACHABLE,
@@ -107,7 +109,7 @@ class TextExaminer:
             return failed_call(e)
         verdict = await self.judge(target, request, timed.body, timed.answer)
         signed = timed.answer.signed
-        if self.accuse is not None and verdict.reason is Reason.SAMPLING and signed is not None:
+        if self.accuse is not None and verdict.reason in DISPUTED and signed is not None:
             self.accuse(signed, timed.body)  # a probe of ours: nobody's secret
         if verdict.verified and not request.resume and len(timed.answer.tokens) > 1:
             self._earlier = request, tuple(timed.answer.tokens)

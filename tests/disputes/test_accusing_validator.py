@@ -31,7 +31,9 @@ NETUID, TAO = 1, 10**9
 
 
 class Liar:
-    """What a validator calls, answered by a miner with a broken step."""
+    """What a validator calls: a miner with a broken step, which miscounts later."""
+
+    extra = 0
 
     def __init__(self, genesis: bytes) -> None:
         book = tiny()[1]
@@ -46,7 +48,7 @@ class Liar:
         receipt = receipts.Receipt(
             receipts.VERSION, self.genesis, NETUID, receipts.blake2_256(body), DAVE.public_key,
             CHARLIE.public_key, self.book.program.weights, True, request.sampling.seed,
-            len(prompt), 0, tuple(tokens), Finish.LENGTH, receipts.evidence_of(()),
+            len(prompt) + self.extra, 0, tuple(tokens), Finish.LENGTH, receipts.evidence_of(()),
         )  # fmt: skip
         answer = TextAnswer(
             tokens, [spell(decode, tokens, ())], Finish.LENGTH, len(prompt), len(tokens),
@@ -114,6 +116,12 @@ def test_a_probe_ends_in_a_slash() -> None:
             bond = await client.query("Bonds", "Bonds", NETUID, charlie)
             assert bond["amount"] == 8 * TAO
             assert await disputes.disputes(client) == []
+            liar.extra = 1
+            verdict = await examiner.examine(target, rng)
+            assert verdict.reason is Reason.USAGE, verdict.detail
+            assert await accuser.step() == 1
+            bond = await client.query("Bonds", "Bonds", NETUID, charlie)
+            assert bond["amount"] == 64 * TAO // 10
 
     with DevNode() as node:
         asyncio.run(go(node.url))

@@ -106,6 +106,7 @@ def test_a_wrong_answer_is_checked_disputed_and_slashed(
                     for b in (book, liar))  # fmt: skip
     good, bad = files(node, tmp_path, "good", right), files(node, tmp_path, "bad", wrong)
     assert done(None, "dispute", "check", *good)["right"] is True
+    assert done(None, "dispute", "check", *good)["rightly_counted"] is True
     found = done(None, "dispute", "check", *bad)
     assert (found["right"], found["signed"]) == (False, True)
     assert found["says"] == wrong[found["first_wrong"]]
@@ -137,4 +138,6 @@ def test_a_wrong_answer_is_checked_disputed_and_slashed(
     assert done(node, *behind)["bond"].startswith("8")
     assert "AlreadyPunished" in refused(node, "dispute", "open", *bad, "-s", "//Alice")
     assert "UnknownDispute" in refused(node, "dispute", "resolve", "0", "-s", "//Alice")
+    report = ("dispute", "report-usage", *good, "-s", "//Eve")
+    assert "AlreadyPunished" in refused(node, *report)  # the same request
     assert "StillBonded" in refused(node, "dispute", "release", "1", "//Charlie", "-s", "//Bob")

@@ -14,7 +14,7 @@ from chain.dev.devnode import DevNode
 from ganglion import disputes
 from ganglion.client import Client
 from ganglion.errors import TransactionFailed
-from ganglion.exact.case import case_of
+from ganglion.exact.case import case_of, is_misbilled
 from ganglion.exact.players import Challenger
 from ganglion.exact.steps import Kind, Step
 from ganglion.keys import dev_key
@@ -161,6 +161,7 @@ async def test_what_the_real_miner_signs_is_what_is_traced(asked: TextRequest) -
     signed = SignedReceipt.from_json(orjson.loads(events[-1][1])["receipt"])
     case = case_of(book.program, signed.receipt, body)
     assert not Challenger(book, case).objects
+    assert not is_misbilled(book.program, signed.receipt, body)
     wrong = tuple((t + 1) % 256 if i == 1 else t for i, t in enumerate(signed.receipt.tokens))
     if len(wrong) > 1:
         lie = case_of(book.program, replace(signed.receipt, tokens=wrong), body)

@@ -313,6 +313,32 @@ def test_tokens_that_are_none_are_wrong():
     assert last(s, DisputeResolved).guilty is True
 
 
+@pytest.mark.parametrize("change", [{"prompt_tokens": 4}, {"prompt_tokens": 2}, {"first": 1},
+                                    {"tokens": (1,) * 10}])  # fmt: skip
+def test_a_receipt_that_miscounts_is_punished_at_once(change):
+    s, (book, _) = town(), books()
+    fair = receipt(book)
+    fails(s, Error.RightlyCounted, EVE, "Disputes.report_usage", *claim(fair))
+    false = replace(fair, **change)
+    other = Keypair.from_uri("//Eve")
+    fails(s, Error.BadSignature, EVE, "Disputes.report_usage", *claim(false, key=other))
+    fails(s, Error.NotCovered, EVE, "Disputes.report_usage", *claim(false, request((1, 2))))
+    unknown = replace(false, weights=b"x" * 32)
+    fails(s, Error.NotAccepted, EVE, "Disputes.report_usage", *claim(unknown))
+    ok(s, EVE, "Disputes.report_usage", *claim(false))
+    assert last(s, Slashed).reporter == EVE
+    assert s[Bonds, NET, HOT].amount == 10 * TAO * (MILLION - SlashShare.value) // MILLION
+    fails(s, Error.AlreadyPunished, EVE, "Disputes.report_usage", *claim(false))
+
+
+def test_who_goes_on_with_anothers_answer_counts_that():
+    s, (book, _) = town(), books()
+    body = request(resume=(4, 5))
+    fair = receipt(book, body, first=2, tokens=(1,) * 7)
+    fails(s, Error.RightlyCounted, EVE, "Disputes.report_usage", *claim(fair, body))
+    ok(s, EVE, "Disputes.report_usage", *claim(replace(fair, tokens=(1,) * 8), body))
+
+
 def test_programs_come_and_go():
     s, (book, _) = town(accepted=False), books()
     name = Hash(book.program.name())
