@@ -15,16 +15,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ganglion.keys import Keypair
-from ganglion.wire.call import Caller, Target
-from ganglion.wire.fields import BadMessage
-from ganglion.wire.text import ID_SIZE, Reported, TextAnswer, TextRequest
+from ganglion.wire.call import Caller, CallFailed, Target, timed
+from ganglion.wire.text import ID_SIZE, TextRequest
 from localnet import faults
 from neurons.engine.base import LanguageModel
 from neurons.engine.load import Loaded, load
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
 from neurons.miner.textgen import TextService
-from neurons.validator.examiner import TextExaminer
+from neurons.validator.examiner import TextExaminer, failed_call
 from subnets.textgen.probe import draw_messages, draw_probe, draw_sampling
 from subnets.verdict import Reason, Verdict
 
@@ -68,16 +67,15 @@ class Bench:
 
     async def check(self, service: TextService, request: TextRequest) -> Verdict:
         """Send one request to the service and judge what comes back."""
-        body, answer = request.to_bytes(), TextAnswer()
+        body = request.to_bytes()
         order = service.accept(body, VALIDATOR.public_key)
         try:
-            async for event in service.answer(order):
-                answer.take(*event)
-        except Reported:
-            raise  # a trial that breaks down shows nothing about the judge
-        except BadMessage as e:
-            return Verdict(Reason.FORMAT, str(e))
-        return await self._examiner.judge(NOWHERE, request, body, answer)
+            made = await timed(service.answer(order), request, body)
+        except CallFailed as e:
+            if e.reason == "refused":
+                raise  # a trial that breaks down shows nothing about the judge
+            return failed_call(e)
+        return await self._examiner.judge(NOWHERE, request, body, made.answer)
 
     async def until_caught(self, kind: str, exact: bool, tokens: int, seed: int = 0) -> Outcome:
         """Probe a faulty miner until it is caught or has answered `tokens` tokens."""

@@ -17,6 +17,7 @@ import numpy as np
 from localnet import doors
 from localnet.adversaries import Bench, Honest, Outcome, bench, false_rejects
 from localnet.faults import KINDS
+from localnet.splitting import split
 from neurons import program
 from neurons.engine.base import LanguageModel, bfloat16_patterns
 from neurons.engine.folder import TINY
@@ -25,7 +26,10 @@ from subnets.proofs.toploc import BadProof
 
 SEEDS = 5
 NOT_AT_THIS_SIZE = {"int8": "within the honest band of bfloat16", "stalling": "slow, not wrong"}
-UNSEEN = "resale of honest answers: the computation is right; only a shared address shows"
+UNSEEN = (
+    "resale of right answers, for the computation is right; delay, which earns less; what a miner "
+    "keeps of what it read"
+)
 
 
 def honest_miners(exact: LanguageModel) -> list[Honest]:
@@ -150,7 +154,8 @@ async def report(options: argparse.Namespace) -> dict[str, Any]:
             "faults": await trials(judge, options.tokens),
             "honest": await honesty(judge, options.chunks),
             "fuzz": fuzz(options.fuzz),
-            "doors": [asdict(one) for one in await doors.tries(judge.loaded)],
+            "doors": [asdict(one) for one in await doors.tries(judge.loaded)]
+            + [asdict(await split(judge.loaded))],
         }
 
 

@@ -13,15 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import orjson
 
-from ganglion.wire.receipts import Finish, SignedReceipt
+from ganglion.keys import Keypair
+from ganglion.wire.receipts import Finish, SignedReceipt, evidence_of, sign
 from ganglion.wire.text import done_event, tokens_event
-from neurons.engine.base import Floats, Patterns, prefill
+from neurons.engine.base import Floats, Patterns, Tokenizer, prefill
+from neurons.engine.batch import Job, Token
 from neurons.engine.exact_attention import Cache
 from neurons.engine.folder import TINY, read_model
 from neurons.engine.llama import ExactLlama
 from neurons.engine.load import Loaded
-from neurons.engine.worker import Worker
+from neurons.engine.worker import TextEngine, Worker
 from neurons.identity import Identity
 from neurons.miner.textgen import Event, Order, TextService
 
@@ -182,13 +185,100 @@ class Relay(TextService):
 
 
 class MalformedProofs(TextService):
-    """Sends fingerprints that crash careless verifiers: modulus zero, nothing else."""
+    """Signs fingerprints that crash careless verifiers: modulus zero, nothing else."""
 
     def receipt(
         self, order: Order, tokens: list[int], states: Patterns, finish: Finish
     ) -> SignedReceipt:
         good = super().receipt(order, tokens, states, finish)
-        return replace(good, proofs=tuple(bytes(len(p)) for p in good.proofs))
+        bad = [bytes(len(proof)) for proof in good.proofs]
+        stated = replace(good.receipt, evidence=evidence_of(bad))
+        return sign(stated, self.identity.hotkey, bad)
+
+
+class SwappedProofs(TextService):
+    """Sends other fingerprints than those that it signed."""
+
+    def receipt(
+        self, order: Order, tokens: list[int], states: Patterns, finish: Finish
+    ) -> SignedReceipt:
+        good = super().receipt(order, tokens, states, finish)
+        return replace(good, proofs=good.proofs[::-1] + good.proofs[:1])
+
+
+class BorrowedReceipt(TextService):
+    """Passes on an answer with the receipt of the miner that made it."""
+
+    def __init__(self, worker: TextEngine, tokenizer: Tokenizer, identity: Identity) -> None:
+        maker = replace(identity, hotkey=Keypair.from_uri("//maker"))
+        super().__init__(worker, tokenizer, maker)
+
+
+class InflatedAnswer(TextService):
+    """Bills twice the tokens that it made."""
+
+    def finish(
+        self, order: Order, tokens: list[int], states: Patterns, last: Token, said: str
+    ) -> Event:
+        name, data = super().finish(order, tokens, states, last, said)
+        given = orjson.loads(data)
+        given["usage"]["completion_tokens"] *= 2
+        return name, orjson.dumps(given)
+
+
+class WithheldReceipt(TextService):
+    """Never signs, so that nothing can be held against it."""
+
+    async def answer(self, order: Order) -> AsyncIterator[Event]:
+        async for event in super().answer(order):
+            if event[0] != "done":
+                yield event
+
+
+class Endless(TextService):
+    """Says its last token again and again."""
+
+    async def answer(self, order: Order) -> AsyncIterator[Event]:
+        last: Event = tokens_event([0], "")
+        async for event in super().answer(order):
+            while event[0] == "done":
+                yield last
+                await asyncio.sleep(0)
+            yield (last := event)
+
+
+class LateSwitch(Worker):
+    """Lets the true model begin, and a smaller one make all that comes after."""
+
+    honest = 16
+
+    def __init__(self, true: ExactLlama, pages: int, width: int) -> None:
+        super().__init__(true, pages, width)
+        self._small = Worker(fewer_layers(true, (0, 3)), pages, width)
+
+    def start(self) -> None:
+        super().start()
+        self._small.start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._small.stop()
+
+    async def generate(self, job: Job) -> AsyncIterator[Token]:
+        done, made = len(job.resume), list[int]()
+        most = min(job.limit, self.model.card.context - len(job.prompt))
+        begun = replace(job, limit=min(most, done + self.honest))
+        async for token in super().generate(begun):
+            made.append(token.token)
+            over = token.finish is not Finish.LENGTH or begun.limit == most
+            yield token if over else replace(token, finish=None)
+            if token.finish is not None and over:
+                return
+        rest = replace(
+            job, resume=(*job.resume, *made), ended=lambda more: job.ended([*made, *more])
+        )
+        async for token in self._small.generate(rest):
+            yield token
 
 
 class ReplayedReceipt(TextService):
@@ -239,12 +329,17 @@ SERVICE_FAULTS: Mapping[str, type[TextService]] = {
     "seed": OwnSeed,
     "early-stop": EarlyStop,
     "usage": InflatedUsage,
+    "answer-usage": InflatedAnswer,
+    "endless": Endless,
     "malformed-proofs": MalformedProofs,
+    "swapped-proofs": SwappedProofs,
     "replayed-receipt": ReplayedReceipt,
+    "borrowed-receipt": BorrowedReceipt,
+    "withheld-receipt": WithheldReceipt,
     "cached": CachedAnswers,
     "stalling": Stalling,
 }
-KINDS = (*WEIGHT_FAULTS, *SERVICE_FAULTS, "relay")
+KINDS = (*WEIGHT_FAULTS, *SERVICE_FAULTS, "late-switch", "relay")
 
 
 class UnknownFault(ValueError):
@@ -269,6 +364,8 @@ def faulty_service(
     if kind == "relay":
         small = Worker(fewer_layers(true, (0, 3)), size.pages, size.width)
         return Relay(small, loaded, identity)
+    if kind == "late-switch":
+        return TextService(LateSwitch(true, size.pages, size.width), loaded.tokenizer, identity)
     model = WEIGHT_FAULTS[kind](true) if kind in WEIGHT_FAULTS else true
     service = SERVICE_FAULTS.get(kind, TextService)
     return service(Worker(model, size.pages, size.width), loaded.tokenizer, identity)

@@ -2,9 +2,11 @@
 
 Every miner has a moving average of its rewards. A hard failure sets it to zero and keeps the
 weight at zero until the miner has answered `lookback` checks right in a row, so cheating at any
-sampling rate costs more than it saves. What is not the miner's fault changes nothing. Weights
-are a power of the average: with an exponent above one, a miner that splits its capacity over
-many identities earns less in sum than one that does not.
+sampling rate costs more than it saves. What is not the miner's fault changes nothing.
+
+Rewards are in proportion to what a miner carries when all miners are loaded at once, and weights
+are a power of the average: with an exponent above one, who splits one machine over many
+identities earns less in sum than who does not, however many addresses they have.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ class Policy:
 
 @dataclass(slots=True)
 class Record:
-    """What a validator knows of one hotkey. `debt` checks are still owed after a hard failure."""
+    """What a validator knows of one hotkey. `debt` checks are still owed after a hard failure.
+
+    `load` is what it carries under load, in thousandths of a token per second; 0 if unmeasured.
+    """
 
     average: int = 0
     checks: int = 0
@@ -47,20 +52,41 @@ class Record:
     debt: int = 0
     tokens: int = 0
     mismatches: int = 0
+    load: int = 0
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def to_json(self) -> dict[str, Any]:
         """The form that is stored and shown."""
-        numbers = ("average", "checks", "verified", "debt", "tokens", "mismatches")
-        return {name: getattr(self, name) for name in numbers} | {"recent": list(self.recent)}
+        return {name: getattr(self, name) for name in NUMBERS} | {"recent": list(self.recent)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:
         """Read a stored record; KeyError, TypeError or ValueError if it is none."""
-        numbers = ("average", "checks", "verified", "debt", "tokens", "mismatches")
-        record = cls(**{name: int(value[name]) for name in numbers})  # type: ignore[arg-type]
+        known = {"load": 0, **value}  # records of before have none
+        record = cls(**{name: int(known[name]) for name in NUMBERS})  # type: ignore[arg-type]
         record.recent.extend(dict(entry) for entry in value["recent"])
         return record
+
+
+NUMBERS = ("average", "checks", "verified", "debt", "tokens", "mismatches", "load")
+
+
+def apply_loads(records: Mapping[str, Record], rates: Mapping[str, int]) -> None:
+    """Enter what miners carried, in thousandths of a token per second, when all were asked at
+    once. When nobody carried anything, the trouble is the verifier's own."""
+    if not any(rates.values()):
+        return
+    for hotkey, rate in rates.items():
+        record = records[hotkey]
+        step = (rate - record.load) // 4 if record.load else rate
+        record.load = max(1, record.load + step)
+
+
+def compute_share(record: Record, records: Mapping[str, Record]) -> int:
+    """What a miner carries, in 65536ths of the most that any carries. Who was not measured yet
+    counts as the least of those who were: a new name must not be worth more than an old one."""
+    measured = [other.load for other in records.values() if other.load]
+    return (record.load or min(measured)) * ONE // max(measured) if measured else ONE
 
 
 def compute_rate(verdict: Verdict) -> int:
@@ -124,8 +150,10 @@ def apply_round(
             verdict = Verdict(
                 Reason.OURS, f"nobody answered, so the fault is here: {verdict.detail}"
             )
-        reward = compute_reward(verdict, fastest, policy)
-        apply(records.setdefault(hotkey, Record()), verdict, reward, policy, block)
+        record = records.setdefault(hotkey, Record())
+        share = compute_share(record, records)
+        reward = compute_reward(verdict, fastest, policy) * share // ONE
+        apply(record, verdict, reward, policy, block)
 
 
 def compute_weights(

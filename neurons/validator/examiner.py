@@ -6,9 +6,10 @@ import asyncio
 import logging
 import random
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from ganglion import ss58
 from ganglion.hashing import blake2_256
 from ganglion.wire import vectors as wire_vectors
-from ganglion.wire.call import Caller, CallFailed, Target
+from ganglion.wire.call import Caller, CallFailed, Target, TimedAnswer
 from ganglion.wire.fields import BadMessage
 from ganglion.wire.receipts import Expected, SignedReceipt
 from ganglion.wire.sealed_call import SealedCaller
@@ -40,6 +41,8 @@ log = logging.getLogger("validator")
 NO_SEED = bytes(32)
 SEALED_SHARE = 0.25
 """Probes that come under a seal, so that miners cannot treat sealed orders worse than others."""
+SHORT = 64
+"""Tokens of an answer, at most, where many are asked for at once."""
 CALLERS = 64
 """Callers that probes pretend to come from."""
 CONTINUED_SHARE = 0.1
@@ -73,6 +76,21 @@ def engine_outage(error: Exception) -> Verdict:
     return Verdict(Reason.OURS, f"the validator's own engine failed: {error}")
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came of many probes at once, and the milliseconds until the last was answered."""
+
+    target: Target
+    results: tuple[tuple[TextRequest, TimedAnswer | CallFailed], ...]
+    spent_ms: int
+
+
+def short(request: TextRequest) -> TextRequest:
+    """The request for an answer that does not take long, unless it goes on with another."""
+    most = request.max_tokens if request.resume else min(request.max_tokens, SHORT)
+    return replace(request, max_tokens=most)
+
+
 class TextExaminer:
     """Checks text miners against one model. `worker` runs the verifier's prefills."""
 
@@ -101,10 +119,7 @@ class TextExaminer:
         """Ask the miner one probe and judge what comes back."""
         request = self._draw(rng)
         try:
-            if rng.random() < SEALED_SHARE and await self._takes_seals(target):
-                timed = await self._sealed.text(target, request)
-            else:
-                timed = await self._caller.text(target, request)
+            timed = await self._ask(target, request, rng)
         except CallFailed as e:
             return failed_call(e)
         verdict = await self.judge(target, request, timed.body, timed.answer)
@@ -114,6 +129,49 @@ class TextExaminer:
         if verdict.verified and not request.resume and len(timed.answer.tokens) > 1:
             self._earlier = request, tuple(timed.answer.tokens)
         return replace(verdict, first_token_ms=timed.first_token_ms, total_ms=timed.total_ms)
+
+    async def carry(self, target: Target, rng: random.Random, count: int) -> Carried:
+        """Ask `count` probes at once, and time the last answer; nothing is judged yet."""
+        requests = [short(self._draw(rng)) for _ in range(count)]
+        started = time.monotonic()
+        answers = [self._answer_or_failure(target, request, rng) for request in requests]
+        results = await asyncio.gather(*answers)
+        spent = max(1, round((time.monotonic() - started) * 1000))
+        return Carried(target, tuple(zip(requests, results)), spent)
+
+    async def judge_load(self, carried: Carried, rng: random.Random) -> tuple[int, Verdict]:
+        """What a miner carried, in thousandths of a token per second, and a verdict on one of the
+        answers, drawn now that all are there. All must have the form of an answer."""
+        target = carried.target
+        came = [(request, r) for request, r in carried.results if isinstance(r, TimedAnswer)]
+        failed = [failed_call(r) for _, r in carried.results if isinstance(r, CallFailed)]
+        failed.sort(key=lambda verdict: not verdict.hard)
+        if failed and (failed[0].hard or not came):
+            return 0, failed[0]
+        for request, timed in came:
+            await asyncio.sleep(0)  # there are many, and others wait
+            try:
+                text_judge.check_form(self.facts(target, request, timed.body), timed.answer)
+            except Failure as e:
+                return 0, Verdict(e.reason, e.detail, len(timed.answer.tokens))
+        made = sum(len(timed.answer.tokens) for _, timed in came)
+        request, timed = rng.choice(came)
+        verdict = await self.judge(target, request, timed.body, timed.answer)
+        return made * 1_000_000 // carried.spent_ms, verdict
+
+    async def _answer_or_failure(
+        self, target: Target, request: TextRequest, rng: random.Random
+    ) -> TimedAnswer | CallFailed:
+        try:
+            return await self._ask(target, request, rng)
+        except CallFailed as e:
+            return e
+
+    async def _ask(self, target: Target, request: TextRequest, rng: random.Random) -> TimedAnswer:
+        """The answer to a probe, which comes under a seal now and then."""
+        if rng.random() < SEALED_SHARE and await self._takes_seals(target):
+            return await self._sealed.text(target, request)
+        return await self._caller.text(target, request)
 
     def _draw(self, rng: random.Random) -> TextRequest:
         """A new probe that fits the model, or what is left of an answer that another miner gave:

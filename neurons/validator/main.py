@@ -28,6 +28,7 @@ from neurons.validator.book import Book
 from neurons.validator.chain_answers import ChainChecks
 from neurons.validator.examiner import EmbedExaminer, Examiner, TextExaminer
 from neurons.validator.hardware import HardwareChecks
+from neurons.validator.load import LoadChecks
 from neurons.validator.options import read_options
 from neurons.validator.proving import WeightProver, wanted_prover
 from neurons.validator.reporting import Reporter
@@ -36,7 +37,7 @@ from neurons.validator.server import StatusApp
 from neurons.validator.thresholds import AgreedThresholds
 from neurons.validator.trusting import Trust
 from neurons.validator.weights import WeightWriter
-from subnets.scoring import ONE, Policy, Record, apply_round, compute_weights
+from subnets.scoring import ONE, Policy, Record, apply_loads, apply_round, compute_weights
 from subnets.verdict import Verdict
 from subnets.zk.bundle import Place
 
@@ -60,6 +61,7 @@ class Validator:
         self.answers: ChainChecks | None = None
         self.thresholds: AgreedThresholds | None = None
         self.hardware: HardwareChecks | None = None
+        self.load: LoadChecks | None = None
         self.status: StatusApp | None = None
         self.prover: WeightProver | None = None
         self.trust: Trust | None = None
@@ -102,6 +104,10 @@ class Validator:
                 verdict.total_ms,
                 verdict.detail,
             )
+        if self.load is not None and self.load.due:
+            rates, found = await self.load.round(miners, verdicts)
+            apply_loads(self.book.records, rates)
+            self._take_away(view, "under load", found)
         await self._judge_others(view)
         view = await self.chain.view()
         records = self.records(view)
@@ -237,6 +243,9 @@ async def validate(options: argparse.Namespace) -> None:
         validator = Validator(chain, examiner, book, policy, options.sample)
         if isinstance(examiner, TextExaminer):
             validator.thresholds = AgreedThresholds(chain, examiner)
+        if isinstance(examiner, TextExaminer) and options.load:
+            rng = random.Random(secrets.randbits(256))
+            validator.load = LoadChecks(examiner, options.load_interval, options.load, rng)
         if options.organic is not None and isinstance(examiner, TextExaminer):
             validator.organic = organic_checks(options.organic, examiner, options.netuid, stack)
         if options.chain_answers and isinstance(examiner, TextExaminer):

@@ -39,6 +39,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--exponent", type=program.whole(0, 64), default=2, help="weights grow with this power"
     )
+    made.add_argument(
+        "--load",
+        type=program.whole(0, 256),
+        default=64,
+        metavar="N",
+        help="now and then every miner gets N probes at once, all miners together, and is "
+        "rewarded by what it carries; 0: never",
+    )
+    made.add_argument(
+        "--load-interval", type=program.seconds, default=900.0, help="seconds between, about"
+    )
     _sources(made)
     return made
 

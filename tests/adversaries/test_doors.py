@@ -3,6 +3,7 @@
 import pytest
 
 from localnet import doors
+from localnet.splitting import earned
 from neurons.engine.load import load
 
 
@@ -18,6 +19,12 @@ async def test_a_request_that_dribbles_in_is_cut() -> None:
     async with doors.served(load("exact", "tiny")) as target:
         tries = await doors.slow_requests(target)
     assert all(one.held for one in tries), tries
+
+
+def test_many_names_earn_less_than_one_unless_each_carries_as_much() -> None:
+    assert earned({"rival": 400, "a": 100, "b": 100, "c": 100, "d": 100}, "rival") < 0.5
+    assert earned({"rival": 400, "a": 400}, "rival") == pytest.approx(1.0, rel=0.05)
+    assert earned({"rival": 400, "a": 400, "b": 400}, "rival") > 1.5
 
 
 async def test_the_report_of_a_dribble_can_fail() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subnets.scoring import ONE, Policy, Record, apply_round, compute_weights
+from subnets.scoring import ONE, Policy, Record, apply_loads, apply_round, compute_weights
 from subnets.verdict import HARD, Reason, Verdict
 
 POLICY = Policy()
@@ -66,15 +66,45 @@ def test_slower_miners_earn_less_but_not_nothing() -> None:
     assert 0 < weights["slow"] < weights["fast"] == 65535
 
 
-def test_splitting_one_machine_over_identities_does_not_pay() -> None:
-    policy = Policy(speed=ONE, exponent=2)
-    whole = weights_of(
-        rounds(*[{"rival": good(1000), "me": good(1000)}] * 9, policy=policy), policy
-    )
-    split = {"rival": good(1000)} | {f"me{i}": good(4000) for i in range(4)}
-    parts = weights_of(rounds(*[split] * 9, policy=policy), policy)
+def loaded(loads: dict[str, int]) -> dict[str, Record]:
+    """Miners that answer rightly and equally fast, one question at a time, but carry so much."""
+    records: dict[str, Record] = {}
+    for block in range(30):
+        apply_round(records, dict.fromkeys(loads, good()), POLICY, block)
+        apply_loads(records, loads)
+    return records
+
+
+@pytest.mark.parametrize("names", [2, 4, 16])
+def test_splitting_one_machine_over_identities_does_not_pay(names: int) -> None:
+    whole = weights_of(loaded({"rival": 1000, "me": 1000}))
+    parts = weights_of(loaded({"rival": 1000} | {f"me{i}": 1000 // names for i in range(names)}))
     mine = sum(w for name, w in parts.items() if name != "rival")
-    assert mine / (mine + parts["rival"]) < 0.6 * whole["me"] / (whole["me"] + whole["rival"])
+    share = whole["me"] / (whole["me"] + whole["rival"])
+    assert mine / (mine + parts["rival"]) < 0.75 * share
+
+
+def test_who_carries_less_earns_less_and_new_names_start_at_the_bottom() -> None:
+    records = loaded({"big": 4000, "small": 1000})
+    for block in range(30):
+        apply_round(records, dict.fromkeys(("big", "small", "new"), good()), POLICY, block)
+    weights = weights_of(records)
+    assert weights["new"] == pytest.approx(weights["small"], rel=0.05)
+    assert weights["small"] < weights["big"] / 10
+
+
+def test_loads_that_nobody_carried_are_the_verifiers_trouble() -> None:
+    records = loaded({"a": 1000, "b": 500})
+    apply_loads(records, {"a": 0, "b": 0})
+    assert (records["a"].load, records["b"].load) == (1000, 500)
+    apply_loads(records, {"a": 0, "b": 500})
+    assert records["a"].load == 750
+
+
+def test_a_record_of_before_has_carried_nothing_yet() -> None:
+    value = Record(average=5).to_json()
+    del value["load"]
+    assert Record.from_json(value) == Record(average=5)
 
 
 def test_unknown_and_failed_miners_get_no_weight() -> None:
