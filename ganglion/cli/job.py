@@ -33,6 +33,13 @@ from ganglion.hashing import blake2_256
 app = new_app("Markets of jobs: open one, list jobs, work on them, deliver.")
 
 PALLET = "Jobs"
+STATES = {
+    "Running": "run",
+    "Review": "delivered",
+    "Rejected": "rejected, delivered",
+    "Contested": "in court, delivered",
+    "RejectionContested": "in court, rejected, delivered",
+}
 U32 = (1 << 32) - 1
 Market = Annotated[int, typer.Argument(min=0, max=U32, help="The market's number.")]
 Number = Annotated[int, typer.Argument(min=0, help="The job's number.")]
@@ -164,24 +171,52 @@ def reject(number: Number, how: How) -> None:
     _send(how, "reject", job=number)
 
 
+@app.command("contest")
+@sending
+def contest(
+    number: Number,
+    evidence: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="What jurors read; its hash goes.")
+    ],
+    how: How,
+    reference: Annotated[str, typer.Option(help="Where jurors find it: 96 bytes.")] = "",
+) -> None:
+    """Go to court about a delivery: its payer in review, its node when it was rejected."""
+    said = {"evidence": blake2_256(evidence.read_bytes()), "reference": reference.encode()}
+    _send(how, "contest", job=number, **said)
+
+
+@app.command("court")
+@sending
+def court(
+    market: Market,
+    blocks: Annotated[int, typer.Argument(min=0, help="Blocks to contest a rejection; 0: none.")],
+    how: How,
+) -> None:
+    """Let rejections in an idle market of yours be contested before the court."""
+    _send(how, "set_court", market=market, blocks=blocks)
+
+
 @app.command("markets")
 def markets(at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
     """List the markets, and what waits in each."""
 
-    async def look(client: Client) -> list[tuple[int, Any, int]]:
+    async def look(client: Client) -> list[tuple[int, Any, int, int]]:
         view = await view_at(client, at)
         found = sorted(await view.query_map(PALLET, "Markets"), key=lambda entry: int(entry[0]))
         waiting = []
         for number, market in found:
             both = [(PALLET, item, number) for item in ("JobQueue", "NodeQueue")]
-            waiting.append((number, market, sum(map(len, await view.query_many(both)))))
+            here = sum(map(len, await view.query_many(both)))
+            court = int(await view.query(PALLET, "ContestBlocks", number))
+            waiting.append((number, market, here, court))
         return waiting
 
     found = ask(url, look)
     if as_json:
-        show([{"market": n} | market | {"waiting": w} for n, market, w in found], as_json)
+        show([{"market": n} | m | {"waiting": w, "court": c} for n, m, w, c in found], as_json)
         return
-    columns = ("market", "model", "TAO/block", "timeout", "minimum", "waiting", "running")
+    columns = ("market", "model", "TAO/block", "timeout", "minimum", "waiting", "running", "court")
     rows = [
         (
             number,
@@ -191,8 +226,9 @@ def markets(at: At = "", url: Url = URL_DEFAULT, as_json: Json = False) -> None:
             format_amount(m["terms"]["node_minimum"]),
             f"{waiting} {m['queue_type'].lower()}" if waiting else "-",
             m["running"],
+            contest_blocks or "-",
         )
-        for number, m, waiting in found
+        for number, m, waiting, contest_blocks in found
     ]
     table(f"{len(found)} markets", columns, rows)
 
@@ -232,8 +268,7 @@ def list_(
 def _state(job: Any) -> str:
     if job["node"] is None:
         return "waits"
-    word = "delivered" if job["state"] == "Review" else "run"
-    return f"{word} by {brief(job['node']['hotkey'])}"
+    return f"{STATES[job['state']]} by {brief(job['node']['hotkey'])}"
 
 
 def _text(raw: Any) -> str:

@@ -28,6 +28,7 @@ OWN = {
     "job": "markets of single jobs: list them, work on them, deliver",
     "intent": "sign what you would pay for, and fill what others signed",
     "request": "let the chain ask a model, see who answers, prove an answer",
+    "court": "settle by bonds and a jury what no computation decides",
     "bond": "bond miners, and report one that contradicts itself",
     "vouch": "say whom you know to be a person of his own",
     "person": "subnets with one seat a person: gates and credentials",
