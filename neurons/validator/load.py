@@ -68,6 +68,7 @@ class LoadChecks:
             rate, verdict = await self._examiner.judge_load(one, rng)
             rates[one.target.hotkey] = rate
             found.append((one.target.hotkey, verdict))
+            log.info("under load %s carries %.1f tokens/s", one.target.hotkey, rate / 1000)
         if stalls.worst > STALL_SECONDS:
             log.warning("loads do not count: this process stood still for %.1f s", stalls.worst)
             rates = {}
