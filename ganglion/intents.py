@@ -18,7 +18,7 @@ import orjson
 
 from ganglion.client import Client
 from ganglion.hashing import blake2_256
-from ganglion.jobs import NoResult, checked, fetched, target_of
+from ganglion.jobs import NoResult, check_task, checked, fetched, target_of
 from ganglion.keys import Keypair
 from ganglion.subnet_views import Neuron
 from ganglion.view import Reads
@@ -84,6 +84,7 @@ async def fill(client: Client, key: Keypair, wish: Wish, task: bytes) -> Filled:
 
     Raises NoResult when nobody quotes or delivers; then nothing is paid.
     """
+    check_task(task, wish.model)
     genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
     now = await client.block_number()
     intent = Intent(

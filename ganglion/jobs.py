@@ -15,7 +15,7 @@ from typing import Any
 
 from ganglion import ss58
 from ganglion.client import Client
-from ganglion.errors import GanglionError
+from ganglion.errors import EncodeError, GanglionError
 from ganglion.hashing import blake2_256
 from ganglion.keys import Keypair
 from ganglion.view import Reads
@@ -109,6 +109,14 @@ async def market(view: Reads, number: int) -> MarketFacts | None:
     )
 
 
+def check_task(task: bytes, model: str) -> None:
+    """EncodeError, before anything is spent, for what no miner could do."""
+    try:
+        request_of(task, model, bytes(32))
+    except BadMessage as e:
+        raise EncodeError(f"this is no task: {e}") from e
+
+
 async def post(client: Client, key: Keypair, number: int, task: bytes, tier: str) -> int:
     """List a job in a market; its number."""
     call = await client.compose(PALLET, "list", market=number, content=blake2_256(task), tier=tier)
@@ -136,6 +144,7 @@ async def run(
     terms = await market(await client.at_head(), number)
     if terms is None:
         raise NoResult(f"there is no market {number}: see `ganglion job markets`")
+    check_task(task, terms.model)
     job = await post(client, key, number, task, "Priority" if priority else "Economy")
     async with Caller(key) as caller:
         return await follow(client, caller, terms, job, task)
@@ -145,22 +154,29 @@ async def follow(
     client: Client, caller: Caller, terms: MarketFacts, number: int, task: bytes
 ) -> Done:
     """Hand a job's task to whoever takes it, until it is done; NoResult if nobody does it."""
-    handed, hotkey = "", ""
+    handed, seen = "", False
     async for header in client.blocks():
         view = client.at(header.hash)
         facts = await read(view, number)
+        if facts is None and not seen and int(await view.query(PALLET, "NextJobId")) <= number:
+            continue  # a block from before it was listed
+        seen = True
         if facts is None or facts.result is not None:
             digest = None if facts is None else facts.result
             if digest is None:
                 digest = await _finished(client, header.number, number)
-            return await _fetch(client, caller, terms, number, task, hotkey, digest)
+            try:
+                return await _fetch(client, caller, terms, number, task, handed, digest)
+            except NoResult as e:
+                if facts is None:
+                    raise
+                raise NoResult(f"{e}; `ganglion job reject {number}` refuses to pay for it") from e
         if facts.hotkey is None or facts.hotkey == handed:
             continue
-        hotkey = facts.hotkey
         try:
-            target = await target_of(client, terms.netuid, hotkey)
+            target = await target_of(client, terms.netuid, facts.hotkey)
             await caller.fetch(target, "POST", f"{JOB_PATH}?number={number}", task)
-            handed = hotkey
+            handed = facts.hotkey
         except (CallFailed, NoResult):
             continue  # it has until the timeout: the next block brings another try
     raise NoResult("the stream of blocks ended")
@@ -189,6 +205,8 @@ async def _fetch(
     hotkey: str,
     digest: bytes,
 ) -> Done:
+    if not hotkey:
+        raise NoResult(f"job {number} was finished by a miner that never had its task")
     genesis = bytes.fromhex(client.genesis_hash.removeprefix("0x"))
     target = await target_of(client, terms.netuid, hotkey)
     raw = await fetched(caller, target, f"{JOB_PATH}?number={number}", digest)

@@ -58,10 +58,14 @@ def verdict(sentence: str) -> str:
 
 @dataclass(slots=True)
 class Refusals:
-    """Those of one request. `size`: the most tokens that its prompt can have."""
+    """Those of one request. `size`: the most tokens that its prompt can have.
+
+    Who is asked because it can read more says so itself: it is heard, and then one more.
+    """
 
     size: int
     said: list[tuple[Miner, str]] = field(default_factory=list)
+    enough: int = ALIKE
 
     def take(self, said: Sequence[tuple[Miner, str]]) -> None:
         """Add what miners said, each once."""
@@ -85,6 +89,8 @@ class Refusals:
         )
         left.remove(order[-1])
         left.insert(0, order[-1])
+        if self._wider(order[-1]):
+            self.enough = ENOUGH
 
     def believed(self, left: Sequence[Miner], others_failed: bool = False) -> BadRequest | None:
         """The error for the caller, if these are enough while `left` could still be asked and
@@ -94,7 +100,7 @@ class Refusals:
         alike = Counter(verdict(text) for _, text in self.said)
         common, times = alike.most_common(1)[0]
         everybody = not left and not others_failed
-        if times < ALIKE and len(self.said) < ENOUGH and not everybody:
+        if times < self.enough and len(self.said) < ENOUGH and not everybody:
             return None
         text = next(text for _, text in self.said if verdict(text) == common)
         return BadRequest(text, self.said)

@@ -42,6 +42,8 @@ AGAIN_SECONDS = 3.0
 MOST_OPEN, MOST_OF_PAYER = 64, 4
 LEAST_DELIVER = 5
 """Blocks that the winner must have at the least."""
+MOST_AHEAD = 600
+"""Blocks for which a quote's deposit may be bound before the deadline."""
 MILLION = 1_000_000
 FEES = 10_000_000
 """Rao that the hotkey should have beside the deposits of its quotes."""
@@ -228,8 +230,12 @@ class IntentFiller:
             raise BadMessage("it is for another chain, subnet or model")
         if blake2_256(task) != intent.content:
             raise BadMessage("the task is not the one whose hash it names")
-        if intent.deadline <= self._block + 1 or intent.deliver < LEAST_DELIVER:
-            raise BadMessage(f"quotes take a block or two, deliveries {LEAST_DELIVER}")
+        ahead = intent.deadline - self._block
+        if not 1 < ahead <= MOST_AHEAD or intent.deliver < LEAST_DELIVER:
+            raise BadMessage(
+                f"its deadline must be 2 to {MOST_AHEAD} blocks ahead, the delivery "
+                f"{LEAST_DELIVER} blocks or more"
+            )
         count = Counter(offered.intent.payer for offered in self._open.values())
         is_new = intent.id() not in self._open
         if is_new and (len(self._open) >= MOST_OPEN or count[caller] >= MOST_OF_PAYER):

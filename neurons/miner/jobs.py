@@ -3,9 +3,9 @@
 In every block the runner looks at its markets: it comes for work where it neither waits nor works,
 asks nothing twice of a chain that has not moved, and delivers what is done. The task of a job
 comes from its payer, signed, as soon as the job is this miner's. Who lists a job and brings no
-task costs a miner two small fees and no reputation: the job is given back in time, and neither it
-nor, after three such jobs, its payer is worked for again. All that must survive a restart is on
-the chain or in the file of tasks.
+task, or one that cannot be done in time, costs a miner two small fees and no reputation: the job
+is given back, and neither it nor, after three such jobs, its payer is worked for again. All that
+must survive a restart is on the chain or in the file of tasks.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ SPARE_BLOCKS = 2
 REST_BLOCKS = 50
 """Blocks for which a market is left alone that did not let this miner in."""
 EMPTY_HANDS = 3
-"""Jobs without a task after which a payer's are not taken any more."""
+"""Jobs without a task that can be done in time, after which a payer's are not taken any more."""
+STOPS = "this miner stops"
 LAST_SECONDS = 10.0
 
 
@@ -139,7 +140,6 @@ class JobRunner:
         left, waited = facts.due - block, block - facts.started
         patience = min(PATIENCE_BLOCKS, (facts.due - facts.started) // 2)
         if kept is None and (waited >= patience or left <= SPARE_BLOCKS):
-            self._empty[facts.payer] += 1
             await self._quit(facts, "its payer has brought no task")
         elif left <= SPARE_BLOCKS:
             await self._quit(facts, "there is no time left")
@@ -164,6 +164,7 @@ class JobRunner:
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         self._given_up.add(facts.number)
+        self._empty[facts.payer] += why is not STOPS
         self._running.pop(facts.number, None)
         await self._send("quit", facts.market, of=facts.number)
         log.warning("job %d is given back: %s", facts.number, why)
@@ -239,7 +240,7 @@ class JobRunner:
                 for facts in list(self._running.values()):
                     kept = self._file.get(self._name(facts.number))
                     if kept is None or kept.result is None:
-                        await self._quit(facts, "this miner stops")
+                        await self._quit(facts, STOPS)
         except (GanglionError, TimeoutError) as e:
             log.warning("jobs could not be given back: %s", e)
 

@@ -210,6 +210,22 @@ def test_a_vast_context_is_no_better_witness_where_length_cannot_be_wrong() -> N
     assert refusals.believed([boaster]) is not None
 
 
+def test_who_claims_to_read_more_cannot_bring_a_liar_through() -> None:
+    """It is asked second for what it says of itself, so a third one decides."""
+    refusals = Refusals(5000)
+    refusals.take([(named(0), ABSURD)])
+    boaster, trusted = named(1, context=1 << 30), named(2, incentive=9)
+    left = [boaster, trusted]
+    refusals.sort(left)
+    assert left[0] is boaster
+    left.pop(0)
+    refusals.take([(boaster, ABSURD)])
+    assert refusals.believed(left) is None
+    refusals.sort(left)
+    refusals.take([(left.pop(0), ABSURD)])
+    assert refusals.believed(left) is not None
+
+
 def test_different_sentences_need_a_third_and_numbers_are_no_difference() -> None:
     refusals = Refusals(0)
     refusals.take([(named(0), "one"), (named(0), "one")])  # the same miner twice

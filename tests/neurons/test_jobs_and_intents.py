@@ -20,7 +20,7 @@ from ganglion import intents, jobs
 from ganglion.balance import Balance
 from ganglion.cli.main import main
 from ganglion.client import Client
-from ganglion.errors import GanglionError
+from ganglion.errors import EncodeError, GanglionError
 from ganglion.hashing import blake2_256
 from ganglion.intents import Wish
 from ganglion.jobs import NoResult
@@ -43,8 +43,8 @@ from neurons.miner.server import MinerApp
 from neurons.miner.tasks import TaskFile, TaskFileProblem
 from neurons.miner.textgen import TextService
 
-ALICE, BOB, CHARLIE, DAVE, EVE = (
-    dev_key(name) for name in ("Alice", "Bob", "Charlie", "Dave", "Eve")
+ALICE, BOB, CHARLIE, DAVE, EVE, FERDIE = (
+    dev_key(name) for name in ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie")
 )
 MODEL, NET, PRICE = "ganglion/tiny", 1, 1_000_000
 TASK = b'{"prompt": "Name a colour.", "max_tokens": 12, "temperature": 0.0}'
@@ -58,7 +58,7 @@ async def send(client: Client, signer: Keypair, pallet: str, name: str, /, **arg
 async def blocks(client: Client, count: int) -> None:
     """Let so many blocks pass: every extrinsic makes one."""
     for _ in range(count):
-        await send(client, BOB, "System", "remark", remark=b"")
+        await send(client, FERDIE, "System", "remark", remark=b"")
 
 
 async def ticking(client: Client) -> None:
@@ -409,6 +409,7 @@ async def test_a_task_that_cannot_be_done_and_a_miner_that_stops_give_jobs_back(
             await until(client, lambda: _true(number in runner._running))
             await caller.fetch(miner.target, "POST", f"{JOB_PATH}?number={number}", bad)
             await until(client, lambda: _true(number in runner._given_up))
+            await until(client, lambda: _is_free(client, number))
             await send(client, DAVE, "Jobs", "delist", job=number)
             await until(client, lambda: _waits(client))
             await blocks(client, 1)
@@ -433,6 +434,11 @@ async def test_markets_that_cannot_be_worked_in_are_told_at_the_start(tiny: Load
             await checked_market(link, 0, "other")
         with pytest.raises(NoResult, match="there is no market 7"):
             await jobs.run(client, DAVE, 7, TASK)
+        for bad in (b"\xff\xfe", b"[]", b'{"prompt": "x"}', b'{"prompt": "x", "modle": 1}'):
+            with pytest.raises(EncodeError, match="this is no task"):
+                await jobs.run(client, DAVE, 0, bad)
+            with pytest.raises(EncodeError, match="this is no task"):
+                await intents.fill(client, DAVE, Wish(NET, MODEL, 10**7), bad)
     options = parser().parse_args(["--netuid", "1", "--jobs", "3", "--jobs", "4"])
     assert options.jobs == [3, 4]
     options.task = "embedding"
@@ -495,8 +501,9 @@ async def test_only_a_payer_with_money_and_its_own_signature_gets_a_quote(
                 ({"netuid": 2}, "another chain, subnet or model"),
                 ({"genesis": b"x" * 32}, "another chain"),
                 ({"model": b"other"}, "another chain, subnet or model"),
-                ({"deadline": filler._block + 1}, "quotes take"),
-                ({"deliver": 4}, "quotes take"),
+                ({"deadline": filler._block + 1}, "its deadline must be"),
+                ({"deadline": filler._block + 700}, "its deadline must be"),
+                ({"deliver": 4}, "its deadline must be"),
                 ({"content": b"y" * 32}, "not the one whose hash"),
             ):
                 changed = sign(replace(base, **change), DAVE)  # type: ignore[arg-type]
