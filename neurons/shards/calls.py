@@ -13,7 +13,7 @@ from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.spans import Announcement, Hop, SignedClaim, Values
 from neurons.shards.routing import Peer
 
-CONNECT_SECONDS, SLACK_SECONDS, SLOWER = 1.0, 5.0, 8.0
+CONNECT_SECONDS, SLACK_SECONDS, SLOWER = 0.3, 5.0, 8.0
 """A hop may take what its server's own rate says, so many times, and some seconds."""
 
 
@@ -62,7 +62,7 @@ def patience_for(peer: Peer, hop: Hop) -> Patience:
     """How long a hop may take, by what its server says of its speed."""
     work = hop.tokens * (hop.last - hop.first) / max(peer.span.rate, 1)
     seconds = SLACK_SECONDS + SLOWER * work + 2 * peer.rtt
-    return Patience(CONNECT_SECONDS + 2 * peer.rtt, seconds, seconds)
+    return Patience(CONNECT_SECONDS + 4 * peer.rtt, seconds, seconds)
 
 
 def check_claim(

@@ -26,7 +26,7 @@ Source = Callable[[], Awaitable[Sequence[Target]]]
 """Who might serve spans now. GanglionError if nobody can say."""
 
 REFRESH_SECONDS = 12.0
-ASK_SECONDS, URGENT_SECONDS = 3.0, 0.4
+ASK_SECONDS, URGENT_SECONDS = 3.0, 0.5
 """How long a server may take to announce itself; when an answer waits for it, not so long."""
 
 OTHER_SECONDS = 60.0
