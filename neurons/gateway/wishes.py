@@ -24,6 +24,7 @@ VALUES = {
 }
 """The one value that each of these has."""
 KNOWN = (*VALUES, "X-Ganglion-Confirm", "X-Ganglion-Max-Price", "X-Ganglion-Capability")
+LOWER = frozenset(name.lower() for name in KNOWN)
 
 
 def wish_of(request: web.Request, open_key: str | None) -> Wish:
@@ -58,9 +59,8 @@ def wish_of(request: web.Request, open_key: str | None) -> Wish:
 
 def named(request: web.Request) -> frozenset[str]:
     """Which of the headers with one value are there; ApiError for unknown ones and values."""
-    known = {name.lower() for name in KNOWN}
     for name in request.headers:
-        if name.lower().startswith(PREFIX) and name.lower() not in known:
+        if name.lower().startswith(PREFIX) and name.lower() not in LOWER:
             raise api.invalid(f"there is no header {name[:60]}; known are {', '.join(KNOWN)}", name)
     for name, value in VALUES.items():
         if name in request.headers and request.headers[name].lower() != value:
