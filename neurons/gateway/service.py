@@ -375,6 +375,7 @@ class TextGateway:
         left = running.ranked[:5]
         while left:
             miner = left.pop(0)
+            running.prompt_tokens = running.cached_tokens = 0  # each is believed about itself alone
             try:
                 pieces = [d async for d in self._relayed(running, [miner])]
             except NoMiner as e:
