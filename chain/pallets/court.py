@@ -17,9 +17,9 @@ wins, but all bonds go back: nobody was found wrong. No case can be opened where
 be drawn at that time.
 
 What a case is about is a hash of evidence, or the delivery of a job (`jobs_court.py`), whose money
-waits for the ruling. Every phase ends by itself at a block; nothing runs for longer than about two
-weeks of 12 seconds a block. Invariant: every bond, and every juror's deposit, is reserved on the
-account that put it; a juror's `locked` is what its seats in juries take.
+waits for the ruling. Every phase ends by itself at a block; nothing runs for longer than about
+nine days of 12 seconds a block. Invariant: every bond, and every juror's deposit, is reserved on
+the account that put it; a juror's `locked` is what its seats in juries take.
 
 The rules follow Kleros (jurors drawn by stake, coherence, appeals, arbitrable contracts) and Augur
 (bonds that double, losers that fund winners).

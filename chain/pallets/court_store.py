@@ -60,16 +60,16 @@ it locks."""
 JurorFee: Constant[Rao] = constant(Rao(25 * 10**7))
 """What the losing side's bonds pay for each seat; those that voted with the ruling share it."""
 
-QuietBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(1_200), BlockNumber(50)))
+QuietBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(50)))
 """Blocks in which a bond may be doubled; if nobody does, the last one has won."""
 
-CommitBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(1_200), BlockNumber(50)))
+CommitBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(50)))
 """Blocks in which jurors commit to their votes."""
 
-RevealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(600), BlockNumber(30)))
+RevealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(3_600), BlockNumber(30)))
 """Blocks in which jurors show their votes."""
 
-AppealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(1_200), BlockNumber(50)))
+AppealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(50)))
 """Blocks in which the side that a jury has found against may appeal."""
 
 DrawBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(1_800), BlockNumber(120)))
