@@ -85,8 +85,9 @@ def apply_loads(records: Mapping[str, Record], rates: Mapping[str, int]) -> None
 def compute_share(record: Record, records: Mapping[str, Record]) -> int:
     """What a miner carries, in 65536ths of the most that any carries. Who was not measured yet
     counts as the least of those who were: a new name must not be worth more than an old one."""
-    measured = [other.load for other in records.values() if other.load]
-    return (record.load or min(measured)) * ONE // max(measured) if measured else ONE
+    measured = [other.load for other in records.values() if other.load and not other.debt]
+    most = max([record.load, *measured])
+    return (record.load or min(measured)) * ONE // most if most else ONE
 
 
 def compute_rate(verdict: Verdict) -> int:

@@ -141,7 +141,8 @@ class TextExaminer:
 
     async def judge_load(self, carried: Carried, rng: random.Random) -> tuple[int, Verdict]:
         """What a miner carried, in thousandths of a token per second, and a verdict on one of the
-        answers, drawn now that all are there. All must have the form of an answer."""
+        answers, drawn now that all are there. All must have the form of an answer; who answers a
+        part, to be done soon, is counted for that part of its speed alone."""
         target = carried.target
         came = [(request, r) for request, r in carried.results if isinstance(r, TimedAnswer)]
         failed = [failed_call(r) for _, r in carried.results if isinstance(r, CallFailed)]
@@ -154,10 +155,11 @@ class TextExaminer:
                 text_judge.check_form(self.facts(target, request, timed.body), timed.answer)
             except Failure as e:
                 return 0, Verdict(e.reason, e.detail, len(timed.answer.tokens))
-        made = sum(len(timed.answer.tokens) for _, timed in came)
         request, timed = rng.choice(came)
         verdict = await self.judge(target, request, timed.body, timed.answer)
-        return made * 1_000_000 // carried.spent_ms, verdict
+        made = sum(len(timed.answer.tokens) for _, timed in came)
+        whole = len(carried.results) * carried.spent_ms
+        return made * len(came) * 1_000_000 // whole, verdict
 
     async def _answer_or_failure(
         self, target: Target, request: TextRequest, rng: random.Random

@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from running_miner import GENESIS, NETUID, Running
 
 from ganglion.keys import Keypair
-from ganglion.wire.call import Caller, Patience, Target
+from ganglion.wire.call import Caller, CallFailed, Patience, Target
 from localnet.faults import faulty_service
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
@@ -133,6 +134,24 @@ async def test_four_names_of_one_card_earn_less_than_one_card() -> None:
         await validator.round()
     weights = written[-1]
     assert sum(weights[m.uid] for m in some[1:]) < 0.5 * weights[0]
+
+
+async def test_who_answers_a_part_to_be_done_soon_is_counted_for_a_part(
+    tiny: Loaded, miner: Running
+) -> None:
+    worker = Worker(tiny.model, pages=1)
+    worker.start()
+    async with Caller(ALICE) as caller:
+        one = TextExaminer(caller, Identity(ALICE, GENESIS, NETUID), tiny, worker)
+        carried = await one.carry(miner.target, random.Random(3), 4)
+        whole, _ = await one.judge_load(carried, random.Random(1))
+        request, _ = carried.results[0]
+        refused = (request, CallFailed("busy", "no"))
+        part = replace(carried, results=(carried.results[0], *[refused] * 3))
+        rate, verdict = await one.judge_load(part, random.Random(1))
+    worker.stop()
+    assert verdict.verified
+    assert 0 < rate < whole / 4
 
 
 @pytest.mark.parametrize("kind", [None, "wrong-model", "answer-usage", "endless"])

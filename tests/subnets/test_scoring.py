@@ -101,6 +101,14 @@ def test_loads_that_nobody_carried_are_the_verifiers_trouble() -> None:
     assert records["a"].load == 750
 
 
+def test_what_a_cheat_carried_is_no_measure() -> None:
+    records = loaded({"a": 1000, "cheat": 9000})
+    apply_round(records, {"a": good(), "cheat": Verdict(Reason.SAMPLING)}, POLICY, 1)
+    assert records["a"].recent[-1]["reward"] == ONE // 9
+    apply_round(records, {"a": good(), "cheat": good()}, POLICY, 2)
+    assert records["a"].recent[-1]["reward"] == ONE
+
+
 def test_a_record_of_before_has_carried_nothing_yet() -> None:
     value = Record(average=5).to_json()
     del value["load"]
