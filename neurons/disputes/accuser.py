@@ -15,7 +15,7 @@ from ganglion.keys import Keypair
 from ganglion.wire.receipts import SignedReceipt, is_signed
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.disputes.book import book_of
-from neurons.disputes.party import LOOK_SECONDS, Party
+from neurons.disputes.party import LOOK_SECONDS, Party, begin
 from neurons.engine.load import Loaded
 
 log = logging.getLogger("disputes")
@@ -95,6 +95,5 @@ async def begin_disputes(chain: ChainLink, loaded: Loaded, stack: AsyncExitStack
     if not await disputes.are_judged(chain.client):
         raise ChainProblem("this chain judges no disputes: leave out --dispute")
     accuser = Accuser(chain.client, chain.hotkey, book)
-    working = asyncio.create_task(accuser.keep())
-    stack.callback(working.cancel)
+    begin(accuser.keep(), stack)
     return accuser

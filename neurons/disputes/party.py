@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
 
 from ganglion import disputes
 from ganglion.client import Client
@@ -20,6 +23,18 @@ from ganglion.keys import Keypair
 log = logging.getLogger("disputes")
 
 LOOK_SECONDS = 3.0
+
+
+def begin(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
+    """Let something run until the stack unwinds; if it ends before, the log says so."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error("disputes are played no more: %r; start again", task.exception())
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    stack.callback(task.cancel)
 
 
 class Party:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 from contextlib import AsyncExitStack
 
@@ -12,7 +11,7 @@ from ganglion.balance import Balance
 from neurons import program
 from neurons.chainlink import ChainLink, ChainProblem
 from neurons.disputes.book import book_of
-from neurons.disputes.party import Party
+from neurons.disputes.party import Party, begin
 from neurons.miner.textgen import TextService
 
 log = logging.getLogger("miner")
@@ -59,9 +58,7 @@ async def stand_by_answers(
     await _ensure_funds(chain, book.program.name(), found)
     if await disputes.stand_by(client, hotkey, netuid, hotkey.address, book.program):
         log.info("the bond now stands behind program 0x%s", book.program.name().hex())
-    party = Party(client, hotkey, book, hotkey.address)
-    playing = asyncio.create_task(party.keep())
-    stack.callback(playing.cancel)
+    begin(Party(client, hotkey, book, hotkey.address).keep(), stack)
 
 
 async def _ensure_funds(chain: ChainLink, name: bytes, accepted: bytes | None) -> None:

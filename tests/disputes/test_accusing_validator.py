@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
+import pytest
 from disputants import answered, faulty, tiny
 
 from chain.dev.devnode import DevNode
@@ -18,7 +20,7 @@ from ganglion.wire.call import Target, TimedAnswer
 from ganglion.wire.receipts import Finish
 from ganglion.wire.text import TextAnswer, TextRequest
 from neurons.disputes.accuser import Accuser
-from neurons.disputes.party import Party
+from neurons.disputes.party import Party, begin
 from neurons.engine.load import load
 from neurons.engine.worker import Worker
 from neurons.identity import Identity
@@ -125,3 +127,16 @@ def test_a_probe_ends_in_a_slash() -> None:
 
     with DevNode() as node:
         asyncio.run(go(node.url))
+
+
+async def test_a_player_that_gives_up_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    async def breaks() -> None:
+        raise RuntimeError("the processor is on fire")
+
+    async with AsyncExitStack() as stack:
+        begin(breaks(), stack)
+        begin(asyncio.sleep(60), stack)
+        await asyncio.sleep(0.01)
+    assert [r.getMessage() for r in caplog.records if r.name == "disputes"] == [
+        "disputes are played no more: RuntimeError('the processor is on fire'); start again"
+    ]

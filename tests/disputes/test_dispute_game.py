@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from disputants import SEED, Stepwise, answered, faulty, played, small, tiny
+from disputants import SEED, Faulty, FaultyBook, Stepwise, answered, faulty, played, small, tiny
 
 from ganglion.exact.game import LEVELS
 from ganglion.exact.players import Challenger, Defender
@@ -103,3 +103,40 @@ def test_every_way_to_draw_is_refereed(sampling):
         right, game = played(Defender(liar, case), Challenger(other, case))
         assert game.index == fault
         assert right == (liar is book)
+
+
+class Rambling(Faulty):
+    """Makes up every cell from some step on: numbers of any size, and what is none."""
+
+    def run(self, index, source):
+        right = super().run(index, source)
+        if index < self.fault:
+            return right
+        rng = np.random.default_rng(index)
+        if self.steps.at(index).kind is Kind.TOKEN:
+            return np.array([float(rng.integers(40))])
+        cell = rng.normal(size=self.size(self.steps.at(index))) * 10.0 ** rng.integers(-300, 300)
+        cell[0] = rng.choice([cell[0], np.nan, np.inf, 0.0])
+        return cell
+
+
+class RamblingBook(FaultyBook):
+    """What a party has that makes things up."""
+
+    def machine(self, case):
+        made = Rambling(self.program, case)
+        made.fault = self.fault
+        return made
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_that_a_miner_makes_up_can_be_proven(seed):
+    _, book = small()
+    case = answered(book, (1, 2), 4)
+    start = int(np.random.default_rng(seed).integers(book.machine(case).steps.count))
+    liar = RamblingBook(book.program, book.tiles)
+    object.__setattr__(liar, "fault", start)
+    right, game = played(Defender(liar, case), Challenger(book, case))
+    assert not right
+    assert game.index == start
+    assert played(Defender(book, case), Challenger(liar, case))[0]
