@@ -143,6 +143,8 @@ class ShardedModel:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for session in list(self._sessions):
+            await self.pipeline.leave(session.ident, sorted(session.servers))
         if isinstance(self._source, SubnetSource):
             await self._source.close()
         await self.caller.__aexit__(None, None, None)

@@ -231,6 +231,17 @@ def test_a_session_that_is_over_frees_its_pages(tiny: Loaded) -> None:
         assert not sum(len(app.rooms) for app in held)
 
 
+def test_a_front_that_stops_frees_its_pages(tiny: Loaded) -> None:
+    with swarm() as servers:
+        front = servers.front()
+        cache = front.new_cache(4)
+        front.forward(cache, [Row([1, 2, 3], 0, range(4))])
+        held = [made.app for made in servers.spans.values()]
+        assert sum(len(app.rooms) for app in held) == 2
+        front.close()
+        assert not sum(len(app.rooms) for app in held)
+
+
 def test_long_passes_go_in_several_frames(tiny: Loaded) -> None:
     with swarm() as servers:
         front = servers.front()
