@@ -120,10 +120,7 @@ class Caller:
         followed: a neuron must not choose where its callers' machines look."""
         try:
             async with await self._asked(target, method, path, body, patience) as reply:
-                async for piece in reply.content.iter_any():
-                    most -= len(piece)
-                    if most < 0:
-                        raise CallFailed("bad-format", "the answer is larger than anyone needs")
+                async for piece in bounded(reply, most):
                     yield piece
         except (aiohttp.ClientError, OSError) as e:
             raise _broken(target, e) from e
@@ -173,19 +170,34 @@ class Caller:
         self, target: Target, body: bytes, path: str = PATH
     ) -> AsyncIterator[tuple[str, bytes]]:
         """The events of a text request's answer."""
-        decoder = Decoder()
-        async for piece in self.pieces(target, "POST", path, body):
-            try:
-                events = decoder.feed(piece)
-            except StreamError as e:
-                raise CallFailed("bad-format", str(e)) from e
-            for event in events:
-                yield event
+        async for event in events_of(self.pieces(target, "POST", path, body)):
+            yield event
 
     async def text(self, target: Target, request: TextRequest) -> TimedAnswer:
         """A whole answer to a text request with the times the caller saw."""
         body = request.to_bytes()
         return await timed(self.events(target, body), request, body)
+
+
+async def bounded(reply: aiohttp.ClientResponse, most: int) -> AsyncIterator[bytes]:
+    """The body of a reply as it arrives; CallFailed if it has more than `most` bytes."""
+    async for piece in reply.content.iter_any():
+        most -= len(piece)
+        if most < 0:
+            raise CallFailed("bad-format", "the answer is larger than anyone needs")
+        yield piece
+
+
+async def events_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, bytes]]:
+    """The events that a stream is made of; CallFailed if it is none."""
+    decoder = Decoder()
+    async for piece in pieces:
+        try:
+            events = decoder.feed(piece)
+        except StreamError as e:
+            raise CallFailed("bad-format", str(e)) from e
+        for event in events:
+            yield event
 
 
 async def timed(

@@ -14,10 +14,9 @@ import orjson
 from ganglion import ss58
 from ganglion.errors import InvalidAddress
 from ganglion.wire import fields
-from ganglion.wire.call import CallFailed, Patience, Target
+from ganglion.wire.call import CallFailed, Patience, Target, bounded, events_of
 from ganglion.wire.fields import MAX_BODY, BadMessage
 from ganglion.wire.sealed import PATH
-from ganglion.wire.sse import Decoder, StreamError
 
 SLACK = 16
 
@@ -74,14 +73,8 @@ class GatewayCaller:
         """The events of the answer to a sealed order; only such are passed on."""
         if path != PATH:
             raise CallFailed("refused", "only sealed requests go through a gateway like this")
-        decoder = Decoder()
-        async for piece in self._pieces("POST", "/sealed", body):
-            try:
-                events = decoder.feed(piece)
-            except StreamError as e:
-                raise CallFailed("bad-format", str(e)) from e
-            for event in events:
-                yield event
+        async for event in events_of(self._pieces("POST", "/sealed", body)):
+            yield event
 
     async def _pieces(
         self,
@@ -93,7 +86,7 @@ class GatewayCaller:
     ) -> AsyncIterator[bytes]:
         if self._session is None:
             raise RuntimeError("use GatewayCaller in an `async with` block")
-        url, size = self.url + path, 0
+        url = self.url + path
         timeout = self._timeout if patience is None else patience.timeout()
         try:
             async with self._session.request(
@@ -101,10 +94,7 @@ class GatewayCaller:
             ) as reply:
                 if reply.status != 200:
                     raise _refusal(reply.status, await reply.content.read(4096))
-                async for piece in reply.content.iter_any():
-                    size += len(piece)
-                    if size > most:
-                        raise CallFailed("bad-format", "the answer is larger than anyone needs")
+                async for piece in bounded(reply, most):
                     yield piece
         except TimeoutError as e:
             raise CallFailed("timeout", f"{self.url} did not answer in time") from e
