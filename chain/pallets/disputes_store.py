@@ -27,10 +27,10 @@ about the same miner."""
 MaxOpen: Constant[u32] = constant(8)
 """Disputes that may be open about one miner of a subnet."""
 
-CommitBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(600), BlockNumber(50)))
+CommitBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(600), BlockNumber(480)))
 """Blocks for the defender's first move, before which it computes everything."""
 
-MoveBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(100), BlockNumber(25)))
+MoveBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(100), BlockNumber(120)))
 """Blocks for every other move."""
 
 DefenderShare: Constant[u32] = constant(500_000)
