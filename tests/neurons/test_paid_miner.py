@@ -196,25 +196,53 @@ async def test_who_leaves_too_much_unpaid_is_refused(tiny: Loaded, tmp_path: Pat
         assert 12 <= served < 30
 
 
+def unit_prices() -> st.SearchStrategy[UnitPrices]:
+    """Prices as a miner may ask them: what is cached costs no more than what is read."""
+    price = st.integers(0, 10**8)
+    return st.builds(lambda p, c, n: UnitPrices(p, min(p, c), n), price, price, price)
+
+
 @given(
-    st.builds(UnitPrices, *[st.integers(0, 10**8)] * 3),
+    unit_prices(),
     st.integers(1, 5000),
+    st.integers(0, 5000),
     st.integers(1, 4),
     st.integers(0, 1),
     st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=60),
 )
-def test_no_token_goes_beyond_the_credit(prices, prompt, credit, known, steps) -> None:
-    bill = Bill((b"", b""), PayTerms(0, 0, prices, known), prompt, credit)
+def test_no_token_goes_beyond_the_credit(prices, prompt, cached, credit, known, steps) -> None:
+    cached = min(cached, prompt - 1)
+    bill = Bill((b"", b""), PayTerms(0, 0, prices, known), prompt, credit, cached=cached)
     for pays, tokens in steps:
         if pays:
             bill.paid = bill.due
         elif bill.may_send(tokens):
             bill.sent += tokens
         chunk = prices.cost(0, 32 * credit)
-        first = prices.cost(prompt, 32 * credit)
-        assert bill.due - bill.paid <= (chunk if bill.paid > prices.cost(prompt, 0) else first)
+        first = prices.cost(prompt, 32 * credit, cached)
+        read = prices.cost(prompt, 0, cached)
+        assert bill.due - bill.paid <= (chunk if bill.paid > read else first)
     bill.paid = bill.due
     assert bill.may_send(32 * credit - 1 or 1)  # who has paid always gets on
+
+
+@given(
+    unit_prices(), st.integers(1, 500), st.integers(0, 500), st.integers(1, 3), st.integers(0, 1)
+)
+def test_who_pays_by_halves_of_the_credit_is_never_kept_waiting(
+    prices, prompt, cached, credit, known
+) -> None:
+    """Both ends count alike, whatever was in the cache: the stream never stops."""
+    cached, terms = min(cached, prompt - 1), PayTerms(0, 0, prices, known)
+    bill, promised = Bill((b"", b""), terms, prompt, credit, cached=cached), 0
+    half = max(prices.cost(0, credit * 16), 1)
+    for sent in range(1, 200):
+        assert bill.may_send(1)
+        bill.sent = sent
+        due = terms.due(prompt, sent, cached)
+        assert due == bill.due
+        if due - promised >= half:
+            bill.paid = promised = due
 
 
 Work = Callable[[Client, Redeemer, Till], Awaitable[None]]
