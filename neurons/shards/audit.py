@@ -76,18 +76,18 @@ class Finding:
 
 def case_of(session: Session, leg: Leg, index: int) -> Case | None:
     """A case of one of the pass's sequences; None if too little of it is at hand."""
-    sequence = session.sequences[index]
-    if sequence.end > MOST_POSITIONS or not session.seen(leg.first, sequence.slots).all():
+    track = session.tracks[index]
+    if track.end > MOST_POSITIONS or not session.seen(leg.first, track.slots).all():
         return None
-    known = session.seen(leg.last, sequence.slots)
+    known = session.seen(leg.last, track.slots)
     if not known.any():
         return None
-    steps = session.makers(leg.last, sequence.slots)
+    steps = session.makers(leg.last, track.slots)
     claims = tuple(
         session.claims.get(int(step)) if here else None for step, here in zip(steps, known)
     )
-    x = np.array(session.inputs(leg.first, sequence.slots))
-    y = np.array(session.inputs(leg.last, sequence.slots))
+    x = np.array(session.inputs(leg.first, track.slots))
+    y = np.array(session.inputs(leg.last, track.slots))
     return Case(leg.first, leg.last, session.kind, x, y, known, claims)
 
 
@@ -146,7 +146,7 @@ class Auditor:
             self.skipped += 1
             return
         leg = self._rng.choice(way)
-        case = case_of(session, leg, self._rng.randrange(len(session.sequences)))
+        case = case_of(session, leg, self._rng.randrange(len(session.tracks)))
         if case is not None:
             self._running = asyncio.get_running_loop().create_task(self._run(case))
 

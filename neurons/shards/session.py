@@ -36,7 +36,7 @@ Embed = Callable[[Sequence[int]], Values]
 
 
 @dataclass(slots=True)
-class Sequence_:
+class Track:
     """One row of a pass: the slots of all its positions, of which those from `start` are new."""
 
     pages: Sequence[int]
@@ -54,7 +54,7 @@ class Sequence_:
 class Piece:
     """Positions [begin, end) of a sequence that go into one frame; the last `keep` come back."""
 
-    of: Sequence_
+    of: Track
     begin: int
     end: int
     keep: int
@@ -121,7 +121,7 @@ class Session:
         self._tokens = np.zeros(self._size, np.int64)
         self._stores: dict[int, Store] = {}
         self._filled: dict[str, Any] = {}
-        self.sequences: list[Sequence_] = []
+        self.tracks: list[Track] = []
         self.replays = Replays()
         self.servers: set[str] = set()
         self.claims: dict[int, SignedClaim] = {}
@@ -132,12 +132,12 @@ class Session:
 
     def begin(self, rows: Sequence[Row]) -> None:
         """Take in the rows of a pass: their new positions are known to nobody yet."""
-        self.sequences = []
+        self.tracks = []
         for row in rows:
             end = row.start + len(row.tokens)
             pages = list(row.pages[: pages_of(end)])
             slots = (np.asarray(pages, np.int64)[:, None] * PAGE + np.arange(PAGE)).ravel()[:end]
-            self.sequences.append(Sequence_(pages, slots, row.start, row.keep))
+            self.tracks.append(Track(pages, slots, row.start, row.keep))
             new = slots[row.start :]
             self._tokens[new] = row.tokens
             for store in self._stores.values():
@@ -148,7 +148,7 @@ class Session:
     def given(self, x: Values) -> None:
         """The rows that enter the first block, for the only sequence of this session."""
         store = self._store(self.blocks.start)
-        slots = self.sequences[0].slots
+        slots = self.tracks[0].slots
         store.values[slots], store.known[slots] = x, True
 
     def absorb(self, frame: Frame, y: Values, signed: SignedClaim | None = None) -> None:
@@ -194,16 +194,15 @@ class Session:
         next leg (or, at the end, the caller) needs and nobody knows, to its end.
         """
         needs = [
-            self._unknown(way[-1].last, sequence, sequence.end - sequence.keep)
-            for sequence in self.sequences
+            self._unknown(way[-1].last, track, track.end - track.keep) for track in self.tracks
         ]
         frames = []
         for leg in way[::-1]:
             pieces, before = [], []
-            for sequence, need in zip(self.sequences, needs):
-                begin = min(self._lacking(leg, sequence), need)
-                pieces.append(Piece(sequence, begin, sequence.end, sequence.end - need))
-                before.append(self._unknown(leg.first, sequence, begin))
+            for track, need in zip(self.tracks, needs):
+                begin = min(self._lacking(leg, track), need)
+                pieces.append(Piece(track, begin, track.end, track.end - need))
+                before.append(self._unknown(leg.first, track, begin))
             frames.append(list(_cut(leg, pieces, most)))
             needs = before
         return frames[::-1]
@@ -229,7 +228,7 @@ class Session:
 
     def result(self) -> Values:
         """The rows that leave the last block, those that the pass keeps, in order."""
-        slots = [s.slots[s.end - s.keep :] for s in self.sequences]
+        slots = [s.slots[s.end - s.keep :] for s in self.tracks]
         return self._store(self.blocks.stop).values[np.concatenate(slots)]
 
     def seen(self, boundary: int, slots: Slots) -> npt.NDArray[np.bool_]:
@@ -261,18 +260,18 @@ class Session:
             self._filled[server] = np.zeros((self.blocks.stop, self._size), np.bool_)
         return self._filled[server]
 
-    def _unknown(self, boundary: int, sequence: Sequence_, begin: int) -> int:
+    def _unknown(self, boundary: int, track: Track, begin: int) -> int:
         """The first position from `begin` whose row at a boundary is not known, else the end."""
-        known = self.seen(boundary, sequence.slots[begin:])
-        return sequence.end if known.all() else begin + int(known.argmin())
+        known = self.seen(boundary, track.slots[begin:])
+        return track.end if known.all() else begin + int(known.argmin())
 
-    def _lacking(self, leg: Leg, sequence: Sequence_) -> int:
+    def _lacking(self, leg: Leg, track: Track) -> int:
         """The first position that a leg's server lacks, else the end."""
         filled = self._filled.get(leg.peer.key)
         if filled is None:
             return 0
-        held = filled[leg.first : leg.last, sequence.slots].all(0)
-        return sequence.end if held.all() else int(held.argmin())
+        held = filled[leg.first : leg.last, track.slots].all(0)
+        return track.end if held.all() else int(held.argmin())
 
 
 def _cut(leg: Leg, pieces: Sequence[Piece], most: int) -> Iterator[Frame]:

@@ -380,7 +380,7 @@ def test_no_frame_has_more_rows_or_pages_than_servers_read(sequences: int, each:
     session.begin([Row(range(1), each - 1, pages, 1) for _ in range(sequences)])
     (leg,) = [Leg(peer("a", 0, 2), 0, 2)]
     session._held("a")[:] = True
-    session._held("a")[:, session.sequences[0].slots[-1:]] = False
+    session._held("a")[:, session.tracks[0].slots[-1:]] = False
     (frames,) = session.work([leg], 1 << 16)
     assert len(frames) > 1
     for frame in frames:
