@@ -72,6 +72,13 @@ class CaseFacts:
         return int(self.appealed)
 
     @property
+    def people(self) -> frozenset[str]:
+        """The parties, who has put a bond, and the jurors."""
+        sits = (seat.hotkey for jury in self.juries for seat in jury)
+        backers = (bond.who for bond in self.bonds)
+        return frozenset((self.claimant, self.respondent, *backers, *sits))
+
+    @property
     def price(self) -> int:
         """What the next bond is, in rao."""
         return 2 * self.bonds[-1].amount

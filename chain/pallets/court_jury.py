@@ -10,6 +10,7 @@ choose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from chain.beacon import LOCAL_HASH, round_at
@@ -85,7 +86,8 @@ def candidates(
             continue
         weight = stake_of(s, netuid, hotkey)
         if weight and not parties & kin(s, hotkey, juror.payer):
-            found.append(Candidate(hotkey, juror.payer, weight, free_seats(juror)))
+            owner = AccountId(s[Owner, hotkey]) if (Owner, hotkey) in s else hotkey
+            found.append(Candidate(hotkey, juror.payer, owner, weight, free_seats(juror)))
     return found
 
 
@@ -93,8 +95,12 @@ def ensure_seatable(s: State, question: Question, seats: int) -> None:
     """Raise TooFewJurors unless a jury of so many seats could be drawn now."""
     now = block_number(s)
     found = candidates(s, question.netuid, interested(s, question), now + 1, now)
-    enough = len(found) >= MinJurors.value and sum(one.free for one in found) >= seats
-    ensure(enough, Error.TooFewJurors)
+    ensure(are_enough(found) and sum(one.free for one in found) >= seats, Error.TooFewJurors)
+
+
+def are_enough(found: Sequence[Candidate]) -> bool:
+    """Whether the candidates belong to as many different owners as a jury needs."""
+    return len({one.owner for one in found}) >= MinJurors.value
 
 
 # -- the draw --------------------------------------------------------------------------------------
@@ -138,7 +144,7 @@ def draw_jury(
     everyone = candidates(s, question.netuid, parties, plan.since, now)
     known = {seat.hotkey for seat in before}
     for found in ([one for one in everyone if one.hotkey not in known], everyone):
-        if len(found) >= MinJurors.value:
+        if are_enough(found):
             jury = draw(found, seats, seed)
             if jury is not None:
                 return jury

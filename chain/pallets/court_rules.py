@@ -18,6 +18,7 @@ class Candidate:
 
     hotkey: AccountId
     payer: AccountId
+    owner: AccountId
     weight: int
     free: int
 
@@ -26,7 +27,7 @@ def draw(candidates: Sequence[Candidate], seats: int, seed: bytes) -> tuple[Seat
     """A jury: every seat goes to a candidate with a chance proportional to its weight, among those
     with a seat left; None if they have too few seats in all.
 
-    One candidate may have several seats. Sums of the seats are in the order of the candidates.
+    One candidate may have several seats. Jurors are in the order of the candidates.
     """
     if sum(candidate.free for candidate in candidates) < seats:
         return None

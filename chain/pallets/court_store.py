@@ -45,7 +45,7 @@ AppealJurySize: Constant[u32] = constant(APPEAL_SEATS)
 """Seats of the jury of an appeal: two for every one, and one, so that votes do not tie."""
 
 MinJurors: Constant[u32] = constant(3)
-"""How many different jurors a draw needs."""
+"""Of how many different owners the jurors must be whom a draw can find."""
 
 MaxJurors: Constant[u32] = constant(64)
 """Jurors of one subnet."""

@@ -10,10 +10,12 @@ import typer
 from ganglion import court, ss58
 from ganglion.balance import Balance, format_amount
 from ganglion.cli.common import (
+    ROOT_DEFAULT,
     URL_DEFAULT,
     At,
     Json,
     Netuid,
+    Root,
     Url,
     account_of,
     ask,
@@ -186,16 +188,20 @@ def reveal(file: VoteFile, how: How) -> None:
 @app.command("list")
 def list_(
     netuid: Annotated[int | None, typer.Argument(min=0, max=65_535, help="One subnet.")] = None,
+    account: Annotated[str, typer.Option(help="Only those of this party, backer or juror.")] = "",
     at: At = "",
     url: Url = URL_DEFAULT,
+    root: Root = ROOT_DEFAULT,
     as_json: Json = False,
 ) -> None:
     """List the cases that go on, and what each waits for."""
+    who = account_of(account, root) if account else None
 
     async def look(client: Client) -> list[CaseFacts]:
         return await court.cases(await view_at(client, at))
 
-    found = [case for case in ask(url, look) if netuid in (None, case.netuid)]
+    here = [case for case in ask(url, look) if netuid in (None, case.netuid)]
+    found = [case for case in here if who is None or who in case.people]
     if as_json:
         show([_plain(case) for case in found], as_json)
         return

@@ -162,6 +162,9 @@ def test_bonds_are_bounded_and_cases_need_two_sides_and_jurors():
     fails(s, Error.UnknownCase, ALICE, "Court.double", 0)
     s = courthouse(jurors=2)
     fails(s, Error.TooFewJurors, ALICE, "Court.open", NET, BOB, BOND, *say)
+    s = courthouse(jurors=4)
+    s[Owner, JURORS[0]] = s[Owner, JURORS[1]] = s[Owner, JURORS[2]] = EVE  # of two owners
+    fails(s, Error.TooFewJurors, ALICE, "Court.open", NET, BOB, BOND, *say)
     s = courthouse(stakes=(5, 5, 5), deposit=2 * TAO)  # six seats
     fails(s, Error.TooFewJurors, ALICE, "Court.open", NET, BOB, BOND, *say)
 

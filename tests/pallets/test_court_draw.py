@@ -22,7 +22,8 @@ CRITICAL = 24.32
 
 
 def candidate(n, weight, free=1_000):
-    return Candidate(AccountId(bytes([n]) * 32), AccountId(bytes([n]) * 32), weight, free)
+    who = AccountId(bytes([n]) * 32)
+    return Candidate(who, who, who, weight, free)
 
 
 def counted(pool, draws=DRAWS, seats=SEATS):

@@ -3,6 +3,9 @@ to win one round by force costs more than it brings."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import comb
+
 import pytest
 from courthouse import (
     BOND,
@@ -34,13 +37,18 @@ from chain.pallets.balances_store import TotalIssuance
 from chain.pallets.court_cases import bond_for
 from chain.pallets.court_store import (
     AppealBlocks,
+    AppealJurySize,
+    BondShare,
     CaseClosed,
     CaseFee,
     Cases,
     Due,
     Juries,
+    JurorFee,
     Jurors,
+    JurySize,
     LeaveBlocks,
+    MinBond,
     Phase,
 )
 from chain.pallets.market import TotalBurned
@@ -232,6 +240,24 @@ def test_to_outbid_in_one_round_of_bonds_costs_more_than_it_brings():
         assert before[ALICE] - wealth(s)[ALICE] == lost + CaseFee.value
         assert wealth(s)[BOB] - before[BOB] == last(s, CaseClosed).gained == lost
         assert "Court.JuryDrawn" not in names(s)
+
+
+def chance(seats, share):
+    """That most of so many seats are of somebody with a share of the stake."""
+    most = range(seats // 2 + 1, seats + 1)
+    return sum(comb(seats, n) * share**n * (1 - share) ** (seats - n) for n in most)
+
+
+@pytest.mark.parametrize(("percent", "pays"), [(20, False), (40, False), (50, False), (60, True)])
+def test_a_false_claim_loses_on_average_below_half_of_the_stake_in_both_rounds(percent, pays):
+    """What is at stake and the bonds, as shares of the first bond; jurors' own losses left out,
+    which only make it dearer."""
+    share = Fraction(percent, 100)
+    wins = chance(JurySize.value, share) * chance(AppealJurySize.value, share)
+    at_stake = Fraction(1_000_000, BondShare.value)
+    fees = Fraction((JurySize.value + AppealJurySize.value) * JurorFee.value, MinBond.value)
+    gain = wins * (at_stake + 2 + 8 + 32 - fees) - (1 - wins) * (1 + 4 + 16)
+    assert (gain > 0) == pays
 
 
 @pytest.mark.parametrize("at_stake", [0, TAO, 100 * TAO, 10**6 * TAO])

@@ -112,6 +112,8 @@ def test_a_worker_wins_a_rejected_job_on_appeal(
     assert {seat["juror"] for seat in jury} <= set(jurors)
     vote_all(node, jurors, kept, "respondent")
     assert case_of(node)["ruling"] == "respondent"
+    assert len(done(node, "court", "list", "--account", jury[0]["juror"])) == 1
+    assert done(node, "court", "list", "--account", "//Alice") == []
     assert "an appeal against the respondent" in ganglion(node, "court", "list")[1]
     done(node, "court", "appeal", "0", "-s", "//Charlie")
     until(node, "Voting")
