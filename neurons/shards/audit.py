@@ -130,8 +130,8 @@ class Auditor:
     """Takes a `share` of all passes and audits one sequence at one leg of each, one at a time."""
 
     def __init__(
-        self, parts: Parts, pipeline: Pipeline, share: float, found: Callable[[Finding], None],
-        rng: random.Random | None = None,
+        self, parts: Parts, pipeline: Pipeline, share: float,
+        found: Callable[[Finding | None], None], rng: random.Random | None = None,
     ) -> None:  # fmt: skip
         self.share, self.done, self.skipped = share, 0, 0
         self._parts, self._pipeline, self._found = parts, pipeline, found
@@ -163,8 +163,9 @@ class Auditor:
             log.warning("an audit of blocks %d:%d came to nothing: %s", case.first, case.last, e)
         self.done += 1
 
-    async def audit(self, case: Case) -> list[Finding]:
-        """Who lied in a case, or in what was said about it; mostly nobody."""
+    async def audit(self, case: Case) -> Sequence[Finding | None]:
+        """Who lied in a case, or in what was said about it; mostly nobody. None stands for
+        somebody whose claim is not kept any more."""
         second = None if self._rng.random() < ALONE else await self._ask(case)
         if (
             second is not None
@@ -172,7 +173,10 @@ class Auditor:
         ):
             return []
         true = await asyncio.to_thread(truth, self._parts, case)
-        return judged(case, true) + ([] if second is None else judged(second, true))
+        found: list[Finding | None] = [*judged(case, true)]
+        if not found and differing(case.kind, true[case.known], case.y[case.known]).size:
+            found.append(None)
+        return found + ([] if second is None else [*judged(second, true)])
 
     async def _ask(self, case: Case) -> Case | None:
         """The same case by other servers; None if nobody else holds these blocks."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import threading
 import time
 import weakref
 from collections.abc import Coroutine, Sequence
@@ -53,7 +54,8 @@ class ShardedModel:
         self.pipeline = Pipeline(self.directory, self.caller)
         self.auditor = Auditor(parts, self.pipeline, audit, self._lied)
         self.findings: list[Finding] = []
-        self._doubt: str | None = None
+        self._doubted: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._lock = threading.Lock()  # over both sets: audits end in another thread
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._loop: BackgroundLoop | None = None
@@ -81,17 +83,22 @@ class ShardedModel:
             secrets.token_bytes(SESSION_SIZE), pages, range(self.parts.layers), self.card.hidden,
             self.parts.kind, self.ends.embed,
         )  # fmt: skip
-        self._sessions.add(made)
+        with self._lock:
+            self._sessions.add(made)
         weakref.finalize(made, self._over, made.ident, made.servers)
         return made
 
     def forward(self, cache: Session, rows: Sequence[Row]) -> list[Output]:
         """See `LanguageModel.forward`. MissingBlocks, Distrusted."""
-        if self._doubt is not None:
-            why, self._doubt = self._doubt, None
-            for session in self._sessions:
-                session.doubt()
-            raise Distrusted(why)
+        with self._lock:
+            doubted = cache in self._doubted
+            self._doubted.discard(cache)
+        if doubted:
+            cache.doubt()
+            raise Distrusted(
+                "a span server of this miner gave a false result and is asked no more; answers "
+                "that it had a part in are dropped: try again"
+            )
         if self._loop is None:
             raise Unavailable("this sharded model has not been started")
         cache.begin(rows)
@@ -121,15 +128,16 @@ class ShardedModel:
         way = await self.pipeline.carry(session)
         self.auditor.consider(session, way)
 
-    def _lied(self, finding: Finding) -> None:
-        """Ask this server never again; drop the answers that it may have touched."""
-        log.error("%s", finding.sentence())
-        self.findings.append(finding)
-        self.pipeline.bans.lied(self.pipeline.key_of(finding.claim.claim.server))
-        self._doubt = (
-            "a span server of this miner gave a false result and is asked no more; answers that "
-            "it had a part in are dropped: try again"
-        )
+    def _lied(self, finding: Finding | None) -> None:
+        """Ask this server never again, if it is known which; drop what it may have touched."""
+        if finding is None:
+            log.error("a row is false, and the claim about it is so old that it is gone")
+        else:
+            log.error("%s", finding.sentence())
+            self.findings.append(finding)
+            self.pipeline.bans.lied(self.pipeline.key_of(finding.claim.claim.server))
+        with self._lock:
+            self._doubted |= self._sessions
 
     async def _open(self) -> None:
         await self.caller.__aenter__()
@@ -143,7 +151,9 @@ class ShardedModel:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for session in list(self._sessions):
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
             await self.pipeline.leave(session.ident, sorted(session.servers))
         if isinstance(self._source, SubnetSource):
             await self._source.close()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -213,8 +216,8 @@ def test_missing_blocks_are_named_at_once_and_found_again(
     assert tokens == true[0]
 
 
-def flipping(after: int) -> Any:
-    """Blocks that flip the lowest bit of one activation, once."""
+def flipping(after: int, again: bool = False) -> Any:
+    """Blocks that flip the lowest bit of one activation, once or from then on."""
 
     def change(true: Blocks) -> Blocks:
         class Flipping:
@@ -228,7 +231,7 @@ def flipping(after: int) -> Any:
             ) -> Values:
                 y = true.run(cache, rows, x, first, last)
                 self.seen += 1
-                if self.seen == after:
+                if self.seen == after or (again and self.seen > after and len(y)):
                     y.view(np.uint64)[0, 7] ^= 1
                 return y
 
@@ -260,11 +263,31 @@ def test_one_flipped_bit_is_found_by_replay_and_its_server_alone_is_penalised(
         assert finding.claim.claim.step in model.session.claims
         front._lied(finding)
         with pytest.raises(Distrusted, match="false result"):
-            run_alone(front, job(tiny))
+            model.forward(model.session, [Row([1], 0, (0,))])
         again = Watched(front)
         assert run_alone(again, job(tiny))[0] == true[0]
         assert liar.address not in {key for _, _, key in again.way}
         assert front.pipeline.bans.liars == {liar.address}
+
+
+async def test_a_false_row_whose_claim_is_gone_still_ends_the_answer(
+    servers: Swarm, tiny: Loaded
+) -> None:
+    front = servers.front()
+    model = Watched(front)
+    run_alone(model, job(tiny))
+    case = case_of(model.session, front.pipeline._ways[model.session.ident][0], 0)
+    assert case is not None
+    case.y.view(np.uint64)[4, 4] ^= 1
+    nobodys = replace(case, claims=(None,) * len(case.claims))
+    front.auditor._ask = lambda case: asyncio.sleep(0)  # type: ignore[assignment, method-assign]
+    assert await front.auditor.audit(nobodys) == [None]
+    front._lied(None)
+    assert front.new_cache(1) not in front._doubted  # what begins now was touched by nobody
+    with pytest.raises(Distrusted):
+        model.forward(model.session, [Row([1], 0, (0,))])
+    assert len(model.forward(model.session, [Row([1], 0, (0,))])) == 1
+    assert not front.pipeline.bans.liars
 
 
 @pytest.mark.parametrize("others", [True, False])
@@ -272,18 +295,18 @@ def test_the_front_audits_by_itself(tiny: Loaded, others: bool) -> None:
     """With another server of the blocks to ask, and without."""
     with swarm(abc=False) as servers:
         servers.serve("A", 0, 2)
-        servers.serve("B", 2, 4, change=flipping(6 + 3))
+        servers.serve("B", 2, 4, change=flipping(6 + 3, again=True))
         if others:
             servers.serve("C", 1, 4)
         front = servers.front(audit=1.0)
         pinned(servers, front, "A", "B")
         for number in range(20):
-            try:
+            with suppress(Distrusted, MissingBlocks):
                 run_alone(front, job(tiny, str(number)))
-            except (Distrusted, MissingBlocks):
+            if front.findings:
                 break
-        (finding,) = front.findings
-        assert finding.claim.claim.server == servers.spans["B"].identity.hotkey.public_key
+        liar = servers.spans["B"].identity.hotkey.public_key
+        assert {finding.claim.claim.server for finding in front.findings} == {liar}
         assert front.pipeline.bans.liars == {servers.spans["B"].identity.hotkey.address}
 
 
