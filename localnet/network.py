@@ -102,6 +102,7 @@ class Network:
         return [
             *(sys.executable, "-m", "neurons.validator", *common),
             *("--interval", "2", "--state", str(book)),
+            *("--tokens", "64", "--load", "8"),  # rounds follow at once, and share this machine too
             *("--hardware-interval", str(HARDWARE_SECONDS)),
             *("--status-host", "127.0.0.1", "--status-port", str(neuron.port)),
         ]
