@@ -78,7 +78,6 @@ class IntentFiller:
         self._me = chain.hotkey.address
         self._open: dict[bytes, Offered] = {}
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
-        self._turn = asyncio.Lock()
         self._block = 0
         self.filled = 0
         for kept in file.with_terms():
@@ -118,12 +117,18 @@ class IntentFiller:
     async def on_block(self, header: Header) -> None:
         """What is to be done as of a block, for every intent that was brought."""
         self._block, view = header.number, self._client.at(header.hash)
-        for name, offered in list(self._open.items()):
-            try:
-                await self._look(view, header.number, name, offered)
-            except TransactionFailed as e:
-                log.info("intent 0x%s is left to others: %s", name.hex(), e)
-                self._forget(name)
+        open_ = list(self._open.items())
+        await asyncio.gather(*(self._one(view, header.number, *one) for one in open_))
+
+    async def _one(self, view: Reads, block: int, name: bytes, offered: Offered) -> None:
+        """The same for one intent, whatever goes wrong with it."""
+        try:
+            await self._look(view, block, name, offered)
+        except TransactionFailed as e:
+            log.info("intent 0x%s is left to others: %s", name.hex(), e)
+            self._forget(name)
+        except GanglionError as e:
+            log.warning("intent 0x%s waits for the next block: %s", name.hex(), e)
 
     def _forget(self, name: bytes) -> None:
         """An intent is over, or another's."""
@@ -167,9 +172,8 @@ class IntentFiller:
 
     async def _send(self, call_name: str, **args: Any) -> int:
         """Send a call; the block that it is in."""
-        async with self._turn:
-            call = await self._client.compose(PALLET, call_name, **args)
-            receipt = (await self._client.submit(call, self._chain.hotkey)).check()
+        call = await self._client.compose(PALLET, call_name, **args)
+        receipt = (await self._client.submit(call, self._chain.hotkey)).check()
         return receipt.block_number or 0
 
     # -- the work ---------------------------------------------------------------------------------

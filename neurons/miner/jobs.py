@@ -65,7 +65,6 @@ class JobRunner:
         self._acted: dict[int, int] = {}
         self._rests: dict[int, int] = {}
         self._waits: set[int] = set()
-        self._turn = asyncio.Lock()
         self.finished = 0
 
     @property
@@ -89,14 +88,19 @@ class JobRunner:
 
     async def on_block(self, header: Header) -> None:
         """What is to be done as of a block, in every market."""
-        view = self._client.at(header.hash)
-        for market in self.markets:
-            if header.number >= self._acted.get(market, 0):
-                try:
-                    await self._look(view, header.number, market)
-                except TransactionFailed as e:
-                    log.warning("no new job of market %d is taken for a while: %s", market, e)
-                    self._rests[market] = header.number + REST_BLOCKS
+        view, block = self._client.at(header.hash), header.number
+        due = [market for market in self.markets if block >= self._acted.get(market, 0)]
+        await asyncio.gather(*(self._one(view, block, market) for market in due))
+
+    async def _one(self, view: Reads, block: int, market: int) -> None:
+        """The same in one market, whatever goes wrong there."""
+        try:
+            await self._look(view, block, market)
+        except TransactionFailed as e:
+            log.warning("no new job of market %d is taken for a while: %s", market, e)
+            self._rests[market] = block + REST_BLOCKS
+        except GanglionError as e:
+            log.warning("market %d waits for the next block: %s", market, e)
 
     async def _look(self, view: Reads, block: int, market: int) -> None:
         keys = [
@@ -172,9 +176,8 @@ class JobRunner:
     async def _send(self, name: str, market: int, *, of: int, **args: Any) -> None:
         """Send a call about a market or a job (`of`), and remember when it counted."""
         about = {"market": of} if name in ("work", "stop") else {"job": of}
-        async with self._turn:  # one nonce after the other
-            call = await self._client.compose(PALLET, name, **about, **args)
-            receipt = (await self._client.submit(call, self._chain.hotkey)).check()
+        call = await self._client.compose(PALLET, name, **about, **args)
+        receipt = (await self._client.submit(call, self._chain.hotkey)).check()
         self._acted[market] = max(self._acted.get(market, 0), receipt.block_number or 0)
 
     # -- the work ---------------------------------------------------------------------------------

@@ -457,13 +457,15 @@ async def test_the_cheapest_of_two_fills_an_intent(tiny: Loaded, tmp_path: Path)
         cheap.intents(least=2_000_000) as winner,
     ):
         before = await client.balance(DAVE.address)
-        done = await intents.fill(client, DAVE, Wish(NET, MODEL, 10**7, 12, 30), TASK)
-        assert (done.hotkey, done.price) == (EVE.address, 2_000_000)
-        assert done.result.text
+        wish = Wish(NET, MODEL, 10**7, 12, 30)
+        found = await asyncio.gather(*(intents.fill(client, DAVE, wish, TASK) for _ in range(3)))
+        assert {(done.hotkey, done.price) for done in found} == {(EVE.address, 2_000_000)}
+        assert len({done.name for done in found}) == 3
+        assert all(done.result.text for done in found)
         lost = before.as_rao() - (await client.balance(DAVE.address)).as_rao()
-        assert lost == 2_000_000  # the payer sends nothing to the chain, so there is no fee
-        await until(client, lambda: _true(winner.filled == 1))
-        assert await client.query("Intents", "Intents", done.name) is None
+        assert lost == 6_000_000  # the payer sends nothing to the chain, so there is no fee
+        await until(client, lambda: _true(winner.filled == 3))
+        assert await client.query("Intents", "Intents", found[0].name) is None
 
 
 async def test_an_intent_that_nobody_wants_costs_nothing(tiny: Loaded, tmp_path: Path) -> None:
