@@ -18,7 +18,7 @@ be drawn at that time.
 
 What a case is about is a hash of evidence, or the delivery of a job (`jobs_court.py`), whose money
 waits for the ruling. Every phase ends by itself at a block; nothing runs for longer than about
-nine days of 12 seconds a block. Invariant: every bond, and every juror's deposit, is reserved on
+two weeks of 12 seconds a block. Invariant: every bond, and every juror's deposit, is reserved on
 the account that put it; a juror's `locked` is what its seats in juries take.
 
 The rules follow Kleros (jurors drawn by stake, coherence, appeals, arbitrable contracts) and Augur
@@ -97,8 +97,10 @@ from ganglion.wire.votes import Side, Vote
 
 DRAW_AFTER = 2
 """Blocks after the last bond: the hash of the one between is known then."""
-RETRY = 5
-"""Blocks between two looks for the beacon or for free jurors."""
+LOOK = 5
+"""Blocks between two looks for the beacon."""
+RETRY = 20
+"""Blocks until a jury is drawn anew for which too few jurors were free."""
 FREE = PostInfo(pays=Pays.No)
 """Jurors pay nothing for what they must do; others cannot do it."""
 
@@ -272,7 +274,10 @@ def try_draw(s: State, number: int, case: Case) -> None:
     assert how is not None
     seats = (AppealJurySize if case.appealed else JurySize).value
     seed = seed_of(s, number, round_, how)
-    jury = draw_jury(s, case, seed, seats, s[Juries, number, 0]) if seed else None
+    if seed is None:
+        plan(s, number, case, LOOK, always=True)
+        return
+    jury = draw_jury(s, case, seed, seats, s[Juries, number, 0])
     if jury is not None:
         lock(s, case.question.netuid, jury)
         s[Juries, number, round_] = jury
@@ -280,7 +285,8 @@ def try_draw(s: State, number: int, case: Case) -> None:
         until = plan(s, number, case, CommitBlocks.value, always=True)
         s.emit(JuryDrawn(number, round_, jury, until))
     elif block_number(s) < how.gives_up:
-        plan(s, number, case, RETRY, always=True)
+        again = replace(case, draw=draw_plan(s, how.gives_up))
+        plan(s, number, again, RETRY, always=True)
     elif case.ruling is None:
         close_by_bonds(s, number, case, Reason.NoJury)
     else:  # nobody judges the appeal: its bond goes back and the first ruling holds

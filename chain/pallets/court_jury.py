@@ -5,7 +5,8 @@ what counts is the stake of the latest epoch, which nobody moves in a block. The
 the block after the one with that bond, and a round of the beacon that lies ahead of both: who makes
 blocks does not know it when the hash is made, and can only hold it back until the draw gives up
 waiting. Then, and where there is no beacon, the hash alone decides, which its author can try to
-choose.
+choose. Where too few jurors are free the draw begins anew, with a seed of its own and whoever
+stands ready by then, so the seed is never known to who could still come or go.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from chain.pallets.court_store import (
     DrawBlocks,
     Error,
     Juror,
+    JurorBlocks,
     JurorCount,
     Jurors,
     MinJurors,
@@ -106,14 +108,14 @@ def are_enough(found: Sequence[Candidate]) -> bool:
 # -- the draw --------------------------------------------------------------------------------------
 
 
-def draw_plan(s: State) -> Draw:
-    """How the jury of a case is drawn whose last bond is put now."""
+def draw_plan(s: State, gives_up: BlockNumber | None = None) -> Draw:
+    """How the jury of a case is drawn whose last bond is put now, or that is tried again now."""
     now, config, last = block_number(s), s[BeaconConfig], s[LastStoredRound]
     newest = round_at(config, s[Now] // 1000)
     is_secret = config.hash != LOCAL_HASH  # everybody knows the rounds of a local beacon
     is_alive = is_secret and last > 0 and newest - last <= STALE_ROUNDS
     number = max(newest, last) + BeaconRounds.value if is_alive else 0
-    return Draw(now, number, BlockNumber(now + DrawBlocks.value))
+    return Draw(now, number, gives_up or BlockNumber(now + JurorBlocks.value))
 
 
 def seed_of(s: State, number: int, round_: int, plan: Draw) -> bytes | None:
@@ -124,7 +126,7 @@ def seed_of(s: State, number: int, round_: int, plan: Draw) -> bytes | None:
         pulse = s[Pulses, plan.round]
         if pulse is not None:
             random = pulse.randomness
-        elif block_number(s) < plan.gives_up:
+        elif block_number(s) < plan.since + DrawBlocks.value:
             return None
     return blake2_256(DOMAIN + SUBJECT.encode((number, round_)) + after + random)
 

@@ -60,22 +60,26 @@ it locks."""
 JurorFee: Constant[Rao] = constant(Rao(25 * 10**7))
 """What the losing side's bonds pay for each seat; those that voted with the ruling share it."""
 
-QuietBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(50)))
+QuietBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(480)))
 """Blocks in which a bond may be doubled; if nobody does, the last one has won."""
 
-CommitBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(50)))
+CommitBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(480)))
 """Blocks in which jurors commit to their votes."""
 
-RevealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(3_600), BlockNumber(30)))
+RevealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(3_600), BlockNumber(240)))
 """Blocks in which jurors show their votes."""
 
-AppealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(50)))
+AppealBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(7_200), BlockNumber(480)))
 """Blocks in which the side that a jury has found against may appeal."""
 
 DrawBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(1_800), BlockNumber(120)))
-"""Blocks in which a draw waits for the beacon, and for jurors that are free."""
+"""Blocks for which a draw waits for the beacon."""
 
-LeaveBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(2_400), BlockNumber(200)))
+JurorBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(18_000), BlockNumber(1_200)))
+"""Blocks in which a jury is tried to be drawn while too few jurors are free: as long as a jury
+sits."""
+
+LeaveBlocks: Constant[BlockNumber] = constant(slow_or_fast(BlockNumber(2_400), BlockNumber(240)))
 """Blocks for which a juror that leaves can still be drawn: longer than any draw takes, so nobody
 leaves who sees that the draw will be his."""
 
@@ -159,7 +163,8 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Draw:
     """How the coming jury is drawn: from those who were jurors before the block `since`, by the
-    hash of the block after it and the beacon's `round` (0: no beacon), until `gives_up`."""
+    hash of the block after it and the beacon's `round` (0: no beacon). While too few are free it
+    is planned anew, until the block `gives_up`."""
 
     since: BlockNumber
     round: u64

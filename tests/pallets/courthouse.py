@@ -31,6 +31,8 @@ STAKES = (9_000, 5_000, 4_000, 3_000, 3_000, 2_000, 1_000, 500)
 JURORS = tuple(AccountId(bytes([n]) * 32) for n in range(1, len(STAKES) + 1))
 DEPOSIT = 30 * TAO
 BOND = 2 * TAO
+KEPT = 300
+"""Blocks whose hashes are kept, which is enough for a draw."""
 EVIDENCE = Hash(b"e" * 32)
 REFERENCE = b"ipfs://evidence"
 PARTIES = (ALICE, BOB, CHARLIE, DAVE, EVE)
@@ -63,6 +65,8 @@ def forward(s, blocks, hooks=(court.start, start_jobs)):
     """Go on so many blocks, each with a hash of its own."""
     for number in range(s[Number] + 1, s[Number] + blocks + 1):
         s[BlockHash, BlockNumber(number - 1)] = Hash(blake2_256(b"%d" % (number - 1)))
+        if number > KEPT:
+            del s[BlockHash, BlockNumber(number - KEPT)]
         at_block(s, number)
         s.events.clear()
         for hook in hooks:

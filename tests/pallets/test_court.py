@@ -46,6 +46,7 @@ from chain.pallets.court_store import (
     Due,
     Error,
     Juries,
+    JurorBlocks,
     JurorCount,
     JurorFee,
     Jurors,
@@ -234,7 +235,9 @@ def test_who_comes_after_the_last_bond_is_not_drawn_and_who_leaves_still_is():
     assert leaving in sits
     assert s[Jurors, NET, leaving].locked > 0
     forward(s, LeaveBlocks.value)
-    assert s[Cases, number] is None
+    fails(s, Error.StillJuror, leaving, "Court.withdraw", NET, leaving)
+    finished(s, number)
+    ok(s, leaving, "Court.withdraw", NET, leaving)
 
 
 def test_a_jurors_deposit_bounds_its_seats():
@@ -463,7 +466,7 @@ def test_when_no_jury_can_be_drawn_the_last_bond_rules_and_all_bonds_go_back():
     doubled(s, number)
     for who in JURORS[:2]:
         del s[Uids, NET, who]
-    forward(s, DrawBlocks.value - 1)
+    forward(s, JurorBlocks.value - 1)
     assert s[Cases, number].phase is Phase.Drawing
     finished(s, number)
     assert last(s, CaseClosed) == CaseClosed(number, CLAIMANT, Reason.NoJury, 0)
@@ -473,8 +476,7 @@ def test_when_no_jury_can_be_drawn_the_last_bond_rules_and_all_bonds_go_back():
 
 def test_a_draw_waits_for_jurors_that_are_busy():
     s = courthouse(stakes=(10, 10, 10), deposit=3 * TAO)
-    first = to_jury(s)
-    second = 1
+    to_jury(s)
     fails(s, Error.TooFewJurors, ALICE, "Court.open", NET, BOB, BOND, EVIDENCE, REFERENCE)
     s = courthouse(stakes=(10, 10, 10), deposit=3 * TAO)
     first, second = opened(s), opened(s, who=EVE, against=DAVE)
@@ -483,10 +485,41 @@ def test_a_draw_waits_for_jurors_that_are_busy():
     drawn(s, first)
     forward(s, 3)
     assert s[Cases, second].phase is Phase.Drawing
+    forward(s, CommitBlocks.value - 60)  # as late as it may be
     judged(s, first, CLAIMANT)
     forward(s, AppealBlocks.value)
     assert s[Cases, first] is None
     assert sum(seat.votes for seat in drawn(s, second)) == 7
+
+
+def test_a_draw_that_waits_takes_who_stands_up_meanwhile_by_another_seed():
+    juries = set()
+    for blocks in (30, 60, 90, 120):
+        s = courthouse(jurors=3)
+        number = opened(s)
+        doubled(s, number)
+        gives_up = s[Cases, number].draw.gives_up
+        del s[Uids, NET, JURORS[0]]  # two are left
+        forward(s, blocks)
+        assert s[Cases, number].phase is Phase.Drawing
+        for who in JURORS[3:]:
+            ok(s, who, "Court.stand", NET, who, DEPOSIT)
+        assert s[Cases, number].draw.gives_up == gives_up
+        jury = drawn(s, number)
+        assert {seat.hotkey for seat in jury} & set(JURORS[3:])
+        juries.add(jury)
+    assert len(juries) > 1
+
+
+def test_a_beacon_that_comes_late_is_looked_for_again_and_again():
+    s = courthouse()
+    beacon_at(s, 1000)
+    number = opened(s)
+    doubled(s, number)
+    forward(s, DrawBlocks.value - 10)
+    s[Pulses, 1010] = Pulse(1010, b"r" * 32, b"s")
+    forward(s, 5)
+    assert s[Cases, number].phase is Phase.Voting
 
 
 # -- appeals ---------------------------------------------------------------------------------------
@@ -615,7 +648,7 @@ def test_the_longest_case_ends():
     forward(s, AppealBlocks.value - 1)
     ok(s, BOB, "Court.appeal", number)
     finished(s, number)
-    phases = 4 * QuietBlocks.value + 2 * (DrawBlocks.value + CommitBlocks.value)
+    phases = 4 * QuietBlocks.value + 2 * (JurorBlocks.value + CommitBlocks.value)
     assert s[Number] - began <= phases + 2 * RevealBlocks.value + AppealBlocks.value + 12
     assert not s.keys_of(Due)
     assert not s.keys_of(Cases)

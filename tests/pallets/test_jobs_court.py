@@ -209,7 +209,7 @@ def test_a_ruling_cannot_fail_for_want_of_a_place():
     number = rejected(s)
     contested(s, number)
     ok(s, ALICE, "Court.double", 0)
-    for at in range(s[Number], s[Number] + 500):
+    for at in range(s[Number], s[Number] + 1_000):
         s[Due, BlockNumber(at)] = tuple(range(900, 964))
     forward(s, QuietBlocks.value, hooks=())
     court.start(s, s[Number])
@@ -261,7 +261,7 @@ STEPS = st.lists(
             ["deliver", "reject", "reject", "contest", "contest", "double", "approve", "blocks"]
         ),
         st.integers(0, 3),
-        st.sampled_from([3, 25, 60]),
+        st.sampled_from([3, 25, 500]),
     ),
     max_size=14,
 )

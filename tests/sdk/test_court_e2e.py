@@ -153,9 +153,9 @@ def test_a_statement_is_lost_by_who_does_not_answer(
     assert "does not sit" in refused(node, *vote, str(tmp_path / "no.json"), "-s", signer)
     assert "StillJuror" in refused(node, "court", "withdraw", "1", hotkey, "-s", signer)
     done(node, "court", "leave", "1", hotkey, "-s", signer)
-    node.rpc("dev_newBlock", 50)
+    node.rpc("dev_newBlock", 480)
     assert done(node, "court", "list") == []
-    node.rpc("dev_newBlock", 200)
+    node.rpc("dev_newBlock", 240)
     done(node, "court", "withdraw", "1", hotkey, "-s", signer)
     code, text, _ = ganglion(node, "court", "jurors", "1")
     assert (code, hotkey in text) == (0, False)
