@@ -106,6 +106,12 @@ def square_bits(width: int) -> int:
     return (MANTISSA - ceil_log2(width)) // 2
 
 
+def normed_bits(width: int) -> int:
+    """Bits left for values that are both squared and multiplied with weights; beyond 4,096 terms
+    the product leaves fewer."""
+    return min(square_bits(width), activation_bits(width))
+
+
 def unit_scale(q: Floats, epsilon: float) -> Floats:
     """What brings rows of rounded values to a root mean square of one (kept axis)."""
     mean = np.einsum("ij,ij->i", q, q)[:, None] / q.shape[-1]
@@ -125,7 +131,7 @@ class NormedMatrix:
     """Root-mean-square normalisation and a weight matrix [out, in], with one rounding of x."""
 
     def __init__(self, norm: Floats, weights: Floats, epsilon: float) -> None:
-        self.bits, self.epsilon = square_bits(weights.shape[1]), epsilon
+        self.bits, self.epsilon = normed_bits(weights.shape[1]), epsilon
         self.columns = Matrix(weights * norm).columns
 
     def apply(self, x: Floats) -> Floats:

@@ -102,6 +102,31 @@ def test_matrix_products_are_exact_in_any_order(rows: int, terms: int, seed: int
     assert np.array_equal(matrix.apply(x), shuffled.apply(np.ascontiguousarray(x[:, order])))
 
 
+@pytest.mark.parametrize("width", [64, 4_096, 4_097, 8_192, 16_384])
+def test_sums_of_every_width_fit_the_mantissa(width: int) -> None:
+    """The largest sum there can be, of products and of squares, is a whole number below 2**53."""
+    most, weight = 2 ** exact.normed_bits(width), 2**exact.WEIGHT_BITS
+    assert width * most * weight <= 2**53
+    assert width * most * most <= 2**53
+    assert width * 2 ** exact.activation_bits(width) * weight <= 2**53
+    assert most >= 2**18
+
+
+def test_wide_normed_products_are_exact_in_any_order() -> None:
+    width = 8_192
+    rng = np.random.default_rng(3)
+    weights, x = rng.uniform(0.5, 1, (2, width)), rng.uniform(0.5, 1, (1, width))
+    matrix = exact.NormedMatrix(np.ones(width), weights, 1e-5)
+    q = exact.quantise(x, matrix.bits)
+    for column in matrix.columns.T:
+        whole = sum(int(Fraction(a * b) * 2**80) for a, b in zip(q[0], column))
+        for order in (slice(None), slice(None, None, -1)):
+            added = 0.0
+            for a, b in zip(q[0][order], column[order]):
+                added += float(a) * float(b)
+            assert Fraction(added) * 2**80 == whole
+
+
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_rounding_to_a_grid_is_that_of_integers(
     rows: int, width: int, bits: int, seed: int
