@@ -231,9 +231,10 @@ class TextAnswer:
             return False
         if event == "error":
             raise Reported(str(given.get("message"))[:300], str(given.get("reason"))[:40])
-        if event != "done" or given.get("finish") not in FINISHES:
+        finish = given.get("finish")
+        if event != "done" or not isinstance(finish, str) or finish not in FINISHES:
             raise BadMessage("events are tokens, then done with finish length or stop")
-        self.finish = FINISHES[given["finish"]]
+        self.finish = FINISHES[finish]
         usage = given.get("usage")
         if not isinstance(usage, dict):
             raise BadMessage("usage must be an object")

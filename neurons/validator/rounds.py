@@ -10,6 +10,7 @@ stood still was not judged.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from ganglion.wire.call import Target
 from neurons.validator.examiner import Examiner
 from neurons.validator.stall import StallMeter
 from subnets.verdict import MISSING, Reason, Verdict
+
+log = logging.getLogger("validator")
 
 STALL_SECONDS = 1.0
 """Standing still for longer may have cost an answer."""
@@ -56,6 +59,16 @@ def excuse(verdicts: Mapping[str, Verdict], stalled: float) -> dict[str, Verdict
     return {h: ours if v.reason in MISSING else v for h, v in verdicts.items()}
 
 
+async def examined(examiner: Examiner, target: Target, rng: random.Random) -> Verdict:
+    """One check. Whatever breaks in it is this program's fault, and must not end all other checks:
+    an answer that finds such a fault would else be worth more than any lie."""
+    try:
+        return await examiner.examine(target, rng)
+    except Exception as e:  # noqa: BLE001 - the border between one stranger's bytes and the rest
+        log.exception("a check of %s broke", target.hotkey)
+        return Verdict(Reason.OURS, f"the check broke: {type(e).__name__}")
+
+
 async def run_round(
     miners: Sequence[Miner],
     examiner: Examiner,
@@ -65,7 +78,7 @@ async def run_round(
     """One check of every miner, all at once: verdicts by hotkey."""
     seeds = [random.Random(rng.randbytes(32)) for _ in miners]
     async with meter() as stalls:
-        checks = [examiner.examine(miner.target, seed) for miner, seed in zip(miners, seeds)]
+        checks = [examined(examiner, miner.target, seed) for miner, seed in zip(miners, seeds)]
         results = await asyncio.gather(*checks)
     found = {miner.target.hotkey: verdict for miner, verdict in zip(miners, results)}
     return mark_duplicates(miners, excuse(found, stalls.worst))
