@@ -52,55 +52,60 @@ from chain.pallets.court_store import (
     Phase,
 )
 from chain.pallets.market import TotalBurned
-from chain.pallets.system import Account
+from chain.pallets.system import Account, Number
 from ganglion.units import Hash
 
 PEOPLE = (ALICE, BOB, CHARLIE, DAVE, EVE)
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(
-            [
-                "open",
-                "double",
-                "double",
-                "double",
-                "appeal",
-                "vote",
-                "vote",
-                "show",
-                "show",
-                "leave",
-                "withdraw",
-                "stand",
-                "blocks",
-                "blocks",
-            ]
-        ),  # fmt: skip
-        st.integers(0, 7),
-        st.sampled_from([1, 7, 250, 490]),
+        st.sampled_from(["push"] * 12 + ["open", "leave", "withdraw", "stand", "wrong", "blocks"]),
+        st.integers(0, 255),
+        st.sampled_from([1, 7, 60, 490]),
     ),
+    min_size=10,
     max_size=60,
 )
 
 
+def push(s, number, n):
+    """What somebody may do now about a case: mostly what brings it on, at times nothing."""
+    case = s[Cases, number]
+    if case is None:
+        return
+    round_ = int(case.appealed)
+    match case.phase:
+        case Phase.Bonding if n % 32 != 3:
+            run(s, PEOPLE[n % 5], "Court.double", number)
+        case Phase.Appealing if n % 3 != 1:
+            run(s, (*PEOPLE, *JURORS)[n % 13], "Court.appeal", number)
+        case Phase.Voting | Phase.Revealing:
+            for seat in jury_of(s, number):
+                who, turn = seat.hotkey, (seat.hotkey[0] * 7 + n) % 10
+                vote = vote_of(number, round_, who, (CLAIMANT, RESPONDENT)[who[0] * n % 3 % 2])
+                if case.phase is Phase.Voting and turn:
+                    run(s, who, "Court.commit", number, who, Hash(vote.commitment()))
+                for side in (CLAIMANT, RESPONDENT) if turn != 5 else ():
+                    said = vote_of(number, round_, who, side)
+                    run(s, who, "Court.reveal", number, who, side, Hash(said.salt))
+            if n % 4 != 1:
+                forward(s, s[Cases, number].until - s[Number])
+        case _:
+            forward(s, max(case.until - s[Number], 1))
+
+
 def step(s, what, n, blocks):
-    """One deed of somebody; most may fail."""
-    number, juror = n % 3, JURORS[n]
+    """One deed of somebody; some fail."""
+    number, juror = n % 5 % 2, JURORS[n % 8]
     match what:
+        case "push":
+            push(s, number, n)
         case "open":
             run(s, PEOPLE[n % 5], "Court.open", NET, BOB, BOND, EVIDENCE, REFERENCE)
-        case "double" | "appeal":
-            run(s, (*PEOPLE, *JURORS)[n], f"Court.{what}", number)
-        case "vote" | "show":
-            case = s[Cases, number]
-            for who in JURORS[: n + 1]:
-                side = (CLAIMANT, RESPONDENT)[(who[0] + blocks) % 2]
-                vote = vote_of(number, int(case.appealed) if case else 0, who, side)
-                if what == "vote":
-                    run(s, who, "Court.commit", number, who, Hash(vote.commitment()))
-                else:
-                    for said in (CLAIMANT, RESPONDENT):
-                        run(s, who, "Court.reveal", number, who, said, Hash(vote.salt))
+        case "wrong":
+            for call in ("double", "appeal"):
+                run(s, juror, f"Court.{call}", number)
+            run(s, juror, "Court.commit", number, juror, Hash(bytes(32)))
+            run(s, juror, "Court.reveal", number, juror, CLAIMANT, Hash(bytes(32)))
         case "leave" | "withdraw":
             run(s, juror, f"Court.{what}", NET, juror)
         case "stand":
@@ -113,6 +118,8 @@ def step(s, what, n, blocks):
 def test_nothing_is_made_or_lost_and_everything_ends(steps):
     s = courthouse()
     before = s[TotalIssuance] + s[TotalBurned]
+    opened(s, ALICE, BOB)
+    opened(s, EVE, DAVE)
     for one in steps:
         step(s, *one)
         assert reserves_agree(s)
