@@ -13,8 +13,9 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from neurons.validator.examiner import TextExaminer
-from neurons.validator.rounds import STALL_SECONDS, Miner
+from ganglion.wire.call import Target
+from neurons.validator.examiner import Carried, TextExaminer
+from neurons.validator.rounds import STALL_SECONDS, Miner, unbroken
 from neurons.validator.stall import StallMeter
 from subnets.verdict import Reason, Verdict
 
@@ -59,20 +60,27 @@ class LoadChecks:
         asked = [m.target for m in miners if verdicts[m.target.hotkey].verified]
         if len(asked) > MOST:
             asked = self._random.sample(asked, MOST)
-        rngs = [random.Random(self._random.randbytes(32)) for _ in asked]
-        async with self._meter() as stalls:
-            asking = [self._examiner.carry(t, rng, self._count) for t, rng in zip(asked, rngs)]
-            carried = await asyncio.gather(*asking)
-        rates, found = dict[str, int](), list[tuple[str, Verdict]]()
-        for one, rng in zip(carried, rngs):
-            rate, verdict = await self._examiner.judge_load(one, rng)
+        rngs = {t.hotkey: random.Random(self._random.randbytes(32)) for t in asked}
+        carried: dict[str, Carried] = {}
+        rates: dict[str, int] = {}
+
+        async def carry(target: Target) -> Verdict:
+            there = await self._examiner.carry(target, rngs[target.hotkey], self._count)
+            carried[target.hotkey] = there
+            return Verdict(Reason.OK)
+
+        async def judge(hotkey: str) -> Verdict:
+            rate, verdict = await self._examiner.judge_load(carried[hotkey], rngs[hotkey])
+            log.info("under load %s carries %.1f tokens/s", hotkey, rate / 1000)
+            # a smaller model is fast, and no measure for others
             if not verdict.hard and verdict.reason is not Reason.OURS:
-                rates[one.target.hotkey] = (
-                    rate  # a smaller model is fast, and no measure for others
-                )
-            found.append((one.target.hotkey, verdict))
-            log.info("under load %s carries %.1f tokens/s", one.target.hotkey, rate / 1000)
+                rates[hotkey] = rate
+            return verdict
+
+        async with self._meter() as stalls:
+            await asyncio.gather(*(unbroken(carry(t), t.hotkey) for t in asked))
+        found = [(hotkey, await unbroken(judge(hotkey), hotkey)) for hotkey in carried]
         if stalls.worst > STALL_SECONDS:
             log.warning("loads do not count: this process stood still for %.1f s", stalls.worst)
-            rates = {}
+            rates.clear()
         return rates, found

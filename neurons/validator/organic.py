@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import orjson
 
+from ganglion.inference import ANY_MODEL
 from ganglion.keys import Keypair
 from ganglion.wire.call import Target
 from ganglion.wire.fields import BadMessage
@@ -15,6 +16,7 @@ from ganglion.wire.receipts import BadReceipt, SignedReceipt
 from ganglion.wire.text import TextAnswer, TextRequest
 from neurons.gateway.store import Store
 from neurons.validator.examiner import TextExaminer
+from neurons.validator.rounds import unbroken
 from subnets.verdict import Reason, Verdict
 
 MOST = 8
@@ -30,7 +32,7 @@ class OrganicChecks:
     async def round(self) -> list[tuple[str, Verdict]]:
         """Verdicts on samples nobody judged yet, as (hotkey, verdict)."""
         rows = await self._store.take_samples(self._netuid, MOST)
-        return [(row["miner"], await self._judge(row)) for row in rows]
+        return [(row["miner"], await unbroken(self._judge(row), row["miner"])) for row in rows]
 
     async def _judge(self, row: dict[str, object]) -> Verdict:
         body, hotkey = row["body"], str(row["miner"])
@@ -40,6 +42,8 @@ class OrganicChecks:
             answer = stored_answer(row["answer"])
         except (BadMessage, BadReceipt, LookupError, TypeError) as e:
             return Verdict(Reason.OURS, f"the stored sample cannot be read: {e}")
+        if request.model not in (self._examiner.entry.name, ANY_MODEL):
+            return Verdict(Reason.OURS, f"{request.model[:80]} is not what is judged here")
         signer = Keypair.from_public(hotkey)
         return await self._examiner.judge(Target(signer.address, "", 0), request, body, answer)
 

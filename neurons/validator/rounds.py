@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganglion.wire.call import Target
@@ -59,13 +59,13 @@ def excuse(verdicts: Mapping[str, Verdict], stalled: float) -> dict[str, Verdict
     return {h: ours if v.reason in MISSING else v for h, v in verdicts.items()}
 
 
-async def examined(examiner: Examiner, target: Target, rng: random.Random) -> Verdict:
+async def unbroken(work: Awaitable[Verdict], hotkey: str) -> Verdict:
     """One check. Whatever breaks in it is this program's fault, and must not end all other checks:
     an answer that finds such a fault would else be worth more than any lie."""
     try:
-        return await examiner.examine(target, rng)
+        return await work
     except Exception as e:  # noqa: BLE001 - the border between one stranger's bytes and the rest
-        log.exception("a check of %s broke", target.hotkey)
+        log.exception("a check of %s broke", hotkey)
         return Verdict(Reason.OURS, f"the check broke: {type(e).__name__}")
 
 
@@ -78,7 +78,10 @@ async def run_round(
     """One check of every miner, all at once: verdicts by hotkey."""
     seeds = [random.Random(rng.randbytes(32)) for _ in miners]
     async with meter() as stalls:
-        checks = [examined(examiner, miner.target, seed) for miner, seed in zip(miners, seeds)]
+        checks = [
+            unbroken(examiner.examine(miner.target, seed), miner.target.hotkey)
+            for miner, seed in zip(miners, seeds)
+        ]
         results = await asyncio.gather(*checks)
     found = {miner.target.hotkey: verdict for miner, verdict in zip(miners, results)}
     return mark_duplicates(miners, excuse(found, stalls.worst))

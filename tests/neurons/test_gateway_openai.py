@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 from running_miner import GENESIS, NETUID, Running, serving
 
@@ -282,7 +283,10 @@ async def test_a_validator_judges_what_the_gateway_delivered(gateway: Gatewayed)
     row["answer"]["tokens"][0] ^= 1
     await gateway.store.add_sample(NETUID, row["miner"], row["body"], row["answer"], 1)
     await gateway.store.add_sample(NETUID, row["miner"], b"{}", {}, 1)
-    [(_, unreadable), (hotkey, forged)] = await checks.round()
+    other = orjson.loads(row["body"]) | {"model": "another"}
+    await gateway.store.add_sample(NETUID, row["miner"], orjson.dumps(other), row["answer"], 1)
+    [(_, foreign), (_, unreadable), (hotkey, forged)] = await checks.round()
+    assert foreign.reason is Reason.OURS
     assert hotkey == row["miner"]
     assert forged.hard
     assert unreadable.reason is Reason.OURS

@@ -90,6 +90,20 @@ async def test_a_standstill_of_our_own_measures_nothing() -> None:
     assert (await checks.round(some, verdicts))[0] == {}
 
 
+async def test_an_answer_that_breaks_the_judge_breaks_no_other() -> None:
+    class Breaks(Machines):
+        async def judge_load(self, carried: Carried, rng: random.Random) -> tuple[int, Verdict]:
+            if carried.target.host.endswith(".0"):
+                raise TypeError("unhashable")
+            return await super().judge_load(carried, rng)
+
+    some = miners(2)
+    checks = LoadChecks(Breaks({m.target.hotkey: "one" for m in some}), 1.0, 8, random.Random(1))
+    rates, found = await checks.round(some, {m.target.hotkey: GOOD for m in some})
+    assert [v.reason for _, v in found] == [Reason.OURS, Reason.OK]
+    assert list(rates) == [some[1].target.hotkey]
+
+
 async def test_of_very_many_miners_some_are_loaded() -> None:
     some = miners(MOST + 9)
     machine = Machines({m.target.hotkey: m.target.hotkey for m in some})
