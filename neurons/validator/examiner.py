@@ -183,7 +183,10 @@ class TextExaminer:
         card = self._loaded.model.card
         while True:
             request = text_probe.draw_probe(rng, self.entry.name, self._tokens, card.context)
-            prompt = prompt_tokens(request, self._loaded.tokenizer)
+            try:
+                prompt = prompt_tokens(request, self._loaded.tokenizer)
+            except BadMessage:
+                continue  # a model without chats, or without a system's turn
             if len(prompt) + request.max_tokens <= card.context:
                 return replace(request, cache=rng.choice(self._callers))
 

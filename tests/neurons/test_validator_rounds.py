@@ -1,7 +1,8 @@
 """Rounds over real miners: honest ones pass, a dead one is unreachable, twins are found."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Patience, Target
 from ganglion.wire.text import CACHE_SIZE, TextRequest
 from localnet import faults
+from neurons.engine.bytes import ByteTokenizer
+from neurons.engine.folder import TINY
 from neurons.engine.llama import ExactLlama
 from neurons.engine.load import Loaded
 from neurons.engine.tinyembed import MeanEmbedder
@@ -164,6 +167,19 @@ async def test_probes_have_the_fields_that_gateways_send(examiner: TextExaminer)
     requests = [examiner._draw(random.Random(i)) for i in range(50)]
     assert all(len(r.cache) == CACHE_SIZE for r in requests)
     assert len({r.cache for r in requests}) < 50
+
+
+async def test_models_without_chats_get_other_probes(tiny: Loaded) -> None:
+    class Plain(ByteTokenizer):
+        def chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+            raise ValueError("no template")
+
+    plain = replace(tiny, tokenizer=Plain(TINY))
+    async with Caller(ALICE) as caller:
+        one = TextExaminer(
+            caller, Identity(ALICE, GENESIS, NETUID), plain, Worker(tiny.model, pages=1)
+        )
+        assert all(one._draw(random.Random(i)).prompt for i in range(20))
 
 
 @pytest.mark.parametrize("source", ["organic", "answers"])
