@@ -223,10 +223,10 @@ def test_parties_their_hotkeys_and_who_put_money_never_judge():
 
 
 def test_who_comes_after_the_last_bond_is_not_drawn_and_who_leaves_still_is():
-    s = courthouse(jurors=4)
+    s = courthouse(stakes=(10_000, 10, 10, 10, 30_000), jurors=4)
     number = opened(s)
     doubled(s, number, 3)
-    late, leaving = JURORS[5], JURORS[0]
+    late, leaving = JURORS[4], JURORS[0]
     ok(s, leaving, "Court.leave", NET, leaving)
     ok(s, ALICE, "Court.double", number)
     ok(s, late, "Court.stand", NET, late, DEPOSIT)
@@ -236,6 +236,11 @@ def test_who_comes_after_the_last_bond_is_not_drawn_and_who_leaves_still_is():
     assert s[Jurors, NET, leaving].locked > 0
     forward(s, LeaveBlocks.value)
     fails(s, Error.StillJuror, leaving, "Court.withdraw", NET, leaving)
+    other = opened(s, EVE, DAVE)
+    doubled(s, other, sides=(DAVE, EVE))
+    sits = {seat.hotkey for seat in drawn(s, other)}
+    assert late in sits
+    assert leaving not in sits  # though its deposit is still there
     finished(s, number)
     ok(s, leaving, "Court.withdraw", NET, leaving)
 
@@ -665,6 +670,20 @@ def test_a_crowded_block_shortens_nobodys_time():
     assert s[Cases, number].due == case.until
     ok(s, BOB, "Court.double", number)
     assert s[Cases, number].until == s[Number] + QuietBlocks.value
+
+
+def test_phases_that_blocks_begin_find_a_place_however_full_blocks_are():
+    s = courthouse()
+    number = opened(s)
+    doubled(s, number)
+    for at in range(s[Number] + 3, s[Number] + 2_000):
+        s[Due, BlockNumber(at)] = tuple(range(900, 964))
+    fails(s, Error.CrowdedBlock, EVE, "Court.open", NET, BOB, BOND, EVIDENCE, REFERENCE)
+    drawn(s, number)
+    judged(s, number, CLAIMANT)
+    assert s[Cases, number].phase is Phase.Appealing
+    forward(s, AppealBlocks.value)
+    assert s[Cases, number] is None
 
 
 def test_only_who_has_to_do_with_a_case_gives_evidence():

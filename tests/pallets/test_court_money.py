@@ -33,8 +33,10 @@ from test_market_hooks import take_everything
 from town import NET
 from world import ALICE, BOB, CHARLIE, DAVE, EVE, TAO, last, names, ok, run
 
+from chain.pallets.balances_ops import issue
 from chain.pallets.balances_store import TotalIssuance
 from chain.pallets.court_cases import bond_for
+from chain.pallets.court_settle import give
 from chain.pallets.court_store import (
     AppealBlocks,
     AppealJurySize,
@@ -172,6 +174,31 @@ def test_blocks_go_on_whatever_root_took(robbed, when, silent):
     assert not s.keys_of(Cases)
     assert other == 2
     assert locks_agree(s)
+
+
+def test_jurors_whose_fees_root_took_are_not_paid_by_who_won():
+    s = courthouse()
+    before = wealth(s)
+    number = opened(s)
+    doubled(s, number)
+    drawn(s, number)
+    take_everything(s, BOB)
+    cast(s, number, {seat.hotkey: CLAIMANT for seat in jury_of(s, number)})
+    finished(s, number)
+    assert last(s, CaseClosed).gained == 0
+    assert before[ALICE] - wealth(s)[ALICE] == CaseFee.value
+    assert all(wealth(s)[who] == before[who] for who in JURORS)
+
+
+def test_who_is_gone_and_cannot_take_so_little_is_not_paid():
+    s = courthouse()
+    nobody = bytes([99]) * 32
+    before = s[TotalIssuance]
+    for amount, found in ((499, 0), (500, 500), (1, 501)):
+        issue(s, amount)
+        give(s, nobody, amount)
+        assert s[Account, nobody].data.free == found
+    assert s[TotalIssuance] == before + 501 == sum(wealth(s).values())
 
 
 # -- what force costs ------------------------------------------------------------------------------
