@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ganglion.wire.fields import BadMessage
 from ganglion.wire.text import Sampling, TextRequest
 from neurons.engine.base import Claim, LanguageModel, Patterns, Tokenizer, missed, prefill
 from neurons.engine.batch import Job, Scheduler
@@ -21,7 +22,7 @@ from neurons.engine.pages import PagePool, needed
 from neurons.miner.textgen import prompt_tokens
 from subnets.models import Thresholds
 from subnets.proofs import toploc
-from subnets.textgen.probe import draw_messages, draw_sampling
+from subnets.textgen.probe import draw_messages, draw_passage, draw_sampling
 
 MARGIN = 1.5
 """Thresholds are this many times the largest honest distance of a fingerprint or rate, ..."""
@@ -62,6 +63,15 @@ def draw_requests(rng: random.Random, model: str, count: int, tokens: int) -> li
         )
         for _ in range(count)
     ]
+
+
+def readable(request: TextRequest, tokenizer: Tokenizer, rng: random.Random) -> TextRequest:
+    """The request, or one about a passage where the model has no such chat."""
+    try:
+        prompt_tokens(request, tokenizer)
+    except BadMessage:
+        return replace(request, messages=(), prompt=draw_passage(rng))
+    return request
 
 
 def generate(
@@ -117,7 +127,9 @@ def calibrate(
     for name, (make, width) in variants.items():
         model, distances = make(), Distances()
         count = -(-chunks // 4)
-        requests = draw_requests(random.Random(f"{seed} {name}"), verifier.card.name, count, 128)
+        rng = random.Random(f"{seed} {name}")
+        drawn = draw_requests(rng, verifier.card.name, count, 128)
+        requests = [readable(request, tokenizer, rng) for request in drawn]
         for sample in generate(model, tokenizer, requests, width):
             measure(verifier, sample, distances)
         found[name] = distances

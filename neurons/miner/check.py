@@ -18,6 +18,7 @@ from ganglion.keys import Keypair
 from ganglion.wire.call import Caller, Target
 from ganglion.wire.text import TextAnswer
 from neurons import program
+from neurons.calibration.measure import readable
 from neurons.chainlink import ChainLink
 from neurons.engine.load import Loaded
 from neurons.engine.worker import Worker
@@ -91,7 +92,8 @@ async def probe_lines(
         judge.entry = entry
         rng, made, spent = random.Random(time.time_ns()), 0, 0.0
         for _ in range(PROBES):
-            request = draw_probe(rng, loaded.entry.name, TOKENS)
+            request = draw_probe(rng, loaded.entry.name, TOKENS, loaded.model.card.context)
+            request = readable(request, loaded.tokenizer, rng)
             body, answer, started = request.to_bytes(), TextAnswer(), time.perf_counter()
             async for event in service.answer(service.accept(body, identity.hotkey.public_key)):
                 answer.take(*event)

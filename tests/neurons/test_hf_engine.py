@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from neurons.calibration.measure import Distances, draw_requests, generate, measure
+from neurons.calibration.measure import Distances, calibrate, draw_requests, generate, measure
 from neurons.engine.base import EngineError, Row, pages_for, prefill
 from neurons.engine.batch import Job, run_alone
 from neurons.engine.bytes import ByteTokenizer
@@ -99,6 +99,17 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_pages_hold_what_they_say() -> None:
     assert [pages_for(n) for n in (0, 1, 16, 17)] == [0, 1, 1, 2]
+
+
+def test_a_model_without_chats_is_calibrated_on_passages() -> None:
+    class Plain(ByteTokenizer):
+        def chat(self, messages: object) -> list[int]:
+            raise ValueError("no template")
+
+    true = ExactLlama.load(TINY, "t")
+    limits, found = calibrate(true, Plain(TINY), {"exact": (lambda: true, 4)}, 8)
+    assert len(found["exact"].chunks) == 8
+    assert limits.exponents == 1
 
 
 def test_a_template_that_refuses_a_chat_is_one_sentence(tmp_path: Path) -> None:
