@@ -36,7 +36,7 @@ class NoResult(GanglionError):
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A job as the chain has it; `state` is Waiting, Running or Review, and in a market with a court
+    """A job as the chain has it; `state` is Waiting, Running or Review, and where there is a court
     also Rejected, Contested or RejectionContested."""
 
     number: int
