@@ -22,6 +22,8 @@ ONE = 1 << 16
 """A full reward; averages are kept in the same unit with 16 more bits."""
 
 U16_MAX = 65_535
+SOON_MS = 250
+"""First tokens within this count alike: what differs there is the way, not the miner."""
 RECENT = 32
 
 
@@ -30,11 +32,13 @@ class Policy:
     """How a subnet scores. Shares and rates are in 65536ths.
 
     `rate` is the weight of a new reward in the average, `speed` the part of a reward that
-    depends on speed relative to the fastest of the round.
+    depends on speed relative to the fastest of the round, `latency` the part of that which is
+    for the first token, the rest being for tokens a second.
     """
 
     rate: int = ONE // 8
     speed: int = ONE // 4
+    latency: int = ONE // 4
     exponent: int = 2
     lookback: int = 14
 
@@ -95,13 +99,34 @@ def compute_rate(verdict: Verdict) -> int:
     return verdict.tokens * 1_000_000 // verdict.total_ms if verdict.total_ms > 0 else 0
 
 
-def compute_reward(verdict: Verdict, fastest: int, policy: Policy) -> int:
-    """The reward of one verdict, 0 .. ONE; `fastest` is the best rate of the round."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The best of a round: thousandths of a token per second, and milliseconds to a first token."""
+
+    rate: int
+    waited: int
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Verdict]) -> Pace:
+        """The best of the right answers."""
+        right = [v for v in verdicts if v.verified]
+        rate = max(map(compute_rate, right), default=0)
+        return cls(rate, min(map(compute_wait, right), default=SOON_MS))
+
+
+def compute_wait(verdict: Verdict) -> int:
+    """Milliseconds to the first token; what came soon came at once."""
+    return max(verdict.first_token_ms, SOON_MS)
+
+
+def compute_reward(verdict: Verdict, best: Pace, policy: Policy) -> int:
+    """The reward of one verdict, 0 .. ONE."""
     if not verdict.verified:
         return 0
-    rate = compute_rate(verdict)
-    share = policy.speed * min(rate, fastest) // fastest if fastest > 0 else policy.speed
-    return ONE - policy.speed + share
+    rate = min(compute_rate(verdict), best.rate) * ONE // best.rate if best.rate else ONE
+    soon = min(ONE, best.waited * ONE // compute_wait(verdict))
+    quick = (rate * (ONE - policy.latency) + soon * policy.latency) // ONE
+    return ONE - policy.speed + policy.speed * quick // ONE
 
 
 def apply(record: Record, verdict: Verdict, reward: int, policy: Policy, block: int) -> None:
@@ -145,7 +170,7 @@ def apply_round(
     """
     lost = all(v.reason in MISSING or v.reason is Reason.REFUSED for v in verdicts.values())
     ours = len(verdicts) > 1 and lost
-    fastest = max((compute_rate(v) for v in verdicts.values() if v.verified), default=0)
+    best = Pace.of(verdicts.values())
     for hotkey, verdict in verdicts.items():
         if ours:
             verdict = Verdict(
@@ -153,7 +178,7 @@ def apply_round(
             )
         record = records.setdefault(hotkey, Record())
         share = compute_share(record, records)
-        reward = compute_reward(verdict, fastest, policy) * share // ONE
+        reward = compute_reward(verdict, best, policy) * share // ONE
         apply(record, verdict, reward, policy, block)
 
 

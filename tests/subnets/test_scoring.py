@@ -75,6 +75,20 @@ def loaded(loads: dict[str, int]) -> dict[str, Record]:
     return records
 
 
+def test_first_tokens_that_come_late_earn_less() -> None:
+    def after(ms: int) -> Verdict:
+        return Verdict(Reason.OK, tokens=100, first_token_ms=ms, total_ms=4_000)
+
+    found = rounds(*[{"a": after(20), "b": after(249), "c": after(1_000), "d": after(4_000)}] * 20)
+    weights = weights_of(found)
+    assert weights["a"] == weights["b"] == 65_535
+    assert weights["d"] < weights["c"] < 65_535
+    part = POLICY.speed / ONE * POLICY.latency / ONE
+    assert weights["c"] == pytest.approx(65_535 * (1 - part * 3 / 4) ** 2, rel=0.01)
+    everyone_late = rounds({"a": after(2_000), "b": after(2_000)})
+    assert weights_of(everyone_late) == {"a": 65_535, "b": 65_535}
+
+
 @pytest.mark.parametrize("names", [2, 4, 16])
 def test_splitting_one_machine_over_identities_does_not_pay(names: int) -> None:
     whole = weights_of(loaded({"rival": 1000, "me": 1000}))
