@@ -216,12 +216,13 @@ REGISTERING = {6: 4, 7: 1, 134: 1}
 """register, burned_register, register_limit: where in their arguments the hot key is."""
 SWAPPING = (70, 72)
 """swap_hotkey, swap_hotkey_v2."""
+WATCHED = frozenset((SUBTENSOR, index) for index in (*REGISTERING, *SWAPPING))
 
 
 def guard(s: State, call: RuntimeCall, origin: Origin) -> None:
     """Keep hot keys without a credential from seats on gated subnets, and holders from swaps,
     which would leave one person with two hot keys. Root passes."""
-    if call.pallet != SUBTENSOR or origin.who is None or s.is_empty(Gates):
+    if (call.pallet, call.index) not in WATCHED or origin.who is None or s.is_empty(Gates):
         return
     if call.index in REGISTERING:
         netuid, hotkey = call.args[0], call.args[REGISTERING[call.index]]
