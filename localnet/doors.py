@@ -136,16 +136,17 @@ async def slow_requests(target: Target) -> list[Try]:
 
 
 async def bursts(loaded: Loaded, rounds: int = 8) -> Try:
-    """What a stream that is held back gains in the speed that is scored: nothing."""
+    """What a stream that is held back gains in the speed that is scored: nothing. By the best of
+    its rounds, because a busy machine slows some of either."""
     speeds: dict[type[TextService], float] = {}
     for kind in (TextService, HeldBack):
-        spent = made = 0
+        best = 0.0
         async with served(loaded, kind) as target, Caller(VALIDATOR) as caller:
             rng = random.Random(3)
             for _ in range(rounds):
                 timed = await caller.text(target, draw_probe(rng, loaded.entry.name, 128))
-                spent, made = spent + timed.total_ms, made + len(timed.answer.tokens)
-        speeds[kind] = 1000 * made / max(1, spent)
+                best = max(best, 1000 * len(timed.answer.tokens) / max(1, timed.total_ms))
+        speeds[kind] = best
     streamed, held = speeds[TextService], speeds[HeldBack]
     outcome = f"scored at {held:.0f} tokens/s, {streamed:.0f} when streamed"
     return Try("burst streaming", outcome, held < 1.3 * streamed)
